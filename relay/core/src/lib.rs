@@ -1,1 +1,14 @@
-
+//! The pure part of the relay: what to send, and what to do next.
+//!
+//! No tokio, clock, randomness, socket or SQL. Time and random numbers arrive as arguments, work leaves as
+//! [`engine::Action`]s. Read in this order:
+//!
+//! - [`names`]: keys, versions, delivery ids
+//! - [`settings`]: what a destination was told to do, validated
+//! - [`exchange`]: what one HTTP request brought back
+//! - [`rows`]: what the store is told to keep
+pub mod exchange;
+pub mod names;
+pub mod rows;
+pub mod settings;
+pub mod time;

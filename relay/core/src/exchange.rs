@@ -1,0 +1,122 @@
+//! What one HTTP request sends, and what it brought back. The HTTP edge turns one into the other.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+/// A request ready to be written to a socket.
+#[derive(Debug, Clone)]
+pub struct HttpRequest {
+    /// Absolute URL. The method is POST.
+    pub url: Arc<str>,
+    /// Lower-case names; without host and content-length, which the edge adds.
+    pub headers: Vec<(&'static str, String)>,
+    /// Headers that the configuration adds.
+    pub configured_headers: Arc<[crate::settings::Header]>,
+    pub body: Vec<u8>,
+    pub timeout: Duration,
+}
+
+/// One finished attempt of a request.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Exchange {
+    pub end: End,
+    pub timings: Timings,
+}
+
+/// How an exchange ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum End {
+    /// A status line and headers arrived.
+    Answered(Answer),
+    /// No usable answer.
+    Failed { class: ErrorClass, error: String },
+}
+
+/// An HTTP answer, its body capped.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Answer {
+    pub status: u16,
+    /// Names in lower case, in the order received; values with invalid UTF-8 replaced.
+    pub headers: Vec<(String, String)>,
+    /// At most `response_max` bytes.
+    pub body: Vec<u8>,
+    /// More bytes came than were read.
+    pub is_truncated: bool,
+}
+
+impl Answer {
+    /// The first header of that lower-case name.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers
+            .iter()
+            .find(|(n, _)| n == name)
+            .map(|(_, value)| value.as_str())
+    }
+}
+
+/// Milliseconds of an attempt; `None` for what did not happen (a reused connection has no connect time).
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct Timings {
+    pub connect_ms: Option<f32>,
+    pub first_byte_ms: Option<f32>,
+    pub total_ms: f32,
+}
+
+/// Why an attempt, or a record without one, did not end well. Stored and shown by these words.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum ErrorClass {
+    Connect,
+    Dns,
+    Tls,
+    Http3xx,
+    Http4xx,
+    Http5xx,
+    Timeout,
+    Reset,
+    BadResponse,
+    BatchResultMissing,
+    Undecodable,
+    NullValue,
+    Unmappable,
+}
+
+impl ErrorClass {
+    pub const ALL: [Self; 13] = [
+        Self::Connect,
+        Self::Dns,
+        Self::Tls,
+        Self::Http3xx,
+        Self::Http4xx,
+        Self::Http5xx,
+        Self::Timeout,
+        Self::Reset,
+        Self::BadResponse,
+        Self::BatchResultMissing,
+        Self::Undecodable,
+        Self::NullValue,
+        Self::Unmappable,
+    ];
+
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Connect => "connect",
+            Self::Dns => "dns",
+            Self::Tls => "tls",
+            Self::Http3xx => "http_3xx",
+            Self::Http4xx => "http_4xx",
+            Self::Http5xx => "http_5xx",
+            Self::Timeout => "timeout",
+            Self::Reset => "reset",
+            Self::BadResponse => "bad_response",
+            Self::BatchResultMissing => "batch_result_missing",
+            Self::Undecodable => "undecodable",
+            Self::NullValue => "null_value",
+            Self::Unmappable => "unmappable",
+        }
+    }
+
+    /// The class of that name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|class| class.as_str() == name)
+    }
+}

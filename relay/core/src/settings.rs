@@ -1,0 +1,128 @@
+//! What a destination was told to do: values validated once, where the configuration is read.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Everything configured for one destination.
+#[derive(Debug, Clone)]
+pub struct Destination {
+    pub name: Arc<str>,
+    /// Sources that may deliver here; empty means any.
+    pub sources: Vec<String>,
+    pub start: Start,
+    pub connect_timeout: Duration,
+    /// Bytes of a response that are read.
+    pub response_bytes_max: usize,
+    /// Most requests in flight from this replica.
+    pub concurrency: usize,
+    /// Most undelivered records in the store before consumption holds.
+    pub parked_max: u64,
+    pub retention: Retention,
+    /// Most that a `Retry-After` may ask for.
+    pub retry_after_max: Duration,
+    pub breaker_open: BreakerOpen,
+    /// What holds for a model without a route of its own.
+    pub route: Route,
+    /// Routes by public model name.
+    pub routes: BTreeMap<String, Route>,
+}
+
+impl Destination {
+    /// What holds for a model.
+    pub fn route_of(&self, model: &str) -> &Route {
+        self.routes.get(model).unwrap_or(&self.route)
+    }
+}
+
+/// What holds for the records of a model.
+#[derive(Debug, Clone)]
+pub struct Route {
+    /// Absolute, `http` or `https`.
+    pub url: Arc<str>,
+    pub headers: Vec<Header>,
+    /// The whole exchange, response body included.
+    pub timeout: Duration,
+    pub log_body: LogBody,
+    pub log_body_bytes_max: usize,
+    /// Attribute names masked in logged bodies, besides the sensitive ones.
+    pub mask: Vec<String>,
+    pub retry: Retry,
+    pub breaker: Breaker,
+    /// Newest first; all sign. Empty means unsigned.
+    pub signing: Vec<SigningSecret>,
+}
+
+/// A configured request header.
+#[derive(Debug, Clone)]
+pub struct Header {
+    pub name: String,
+    pub value: String,
+    /// From a reference: shown as `***`.
+    pub is_secret: bool,
+}
+
+/// Where a group that never had offsets begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Start {
+    Earliest,
+    Latest,
+}
+
+/// How long the log keeps a row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Retention {
+    /// Of delivered, stale and superseded.
+    pub success: Duration,
+    /// Of everything else.
+    pub failure: Duration,
+}
+
+/// Which bodies and headers the log keeps.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogBody {
+    None,
+    Failures,
+    All,
+}
+
+/// `MAX_RETRIES` and the waiting between tries.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Retry {
+    /// Charged attempts after the first one.
+    pub max_retries: u32,
+    /// Retries in memory before the delivery is parked in the store; at most `max_retries`.
+    pub in_place: u32,
+    pub base: Duration,
+    pub factor: f64,
+    pub cap: Duration,
+    /// Share by which a delay is spread, 0 to 1.
+    pub jitter: f64,
+}
+
+/// When a route's breaker opens.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Breaker {
+    /// 0 switches it off.
+    pub failure_ratio: f64,
+    pub min_keys: usize,
+    pub window: Duration,
+}
+
+/// How long an open breaker waits before it probes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BreakerOpen {
+    pub base: Duration,
+    pub cap: Duration,
+}
+
+/// The bytes of a `whsec_…` secret.
+#[derive(Clone, PartialEq, Eq)]
+pub struct SigningSecret(pub Vec<u8>);
+
+impl fmt::Debug for SigningSecret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SigningSecret(***)")
+    }
+}
