@@ -2,6 +2,7 @@
 
 import base64
 import glob
+import hashlib
 import os
 import shutil
 import socket
@@ -14,7 +15,9 @@ from .place import ROOT, Failure
 
 VERSION = "4.1.1"
 SUPPORT = os.path.join(ROOT, "bin", "support", "kafka")
-LIBRARY = os.path.join(ROOT, "tmp", f"kafka-{VERSION}")
+with open(f"{SUPPORT}/pom.xml", "rb") as pom:
+    # Another list of jars is another folder: a folder that exists is complete and current.
+    LIBRARY = os.path.join(ROOT, "tmp", f"kafka-{VERSION}-{hashlib.sha256(pom.read()).hexdigest()[:8]}")
 START_SECONDS = 120
 STOP_SECONDS = 20
 
