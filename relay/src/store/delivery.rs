@@ -1,0 +1,142 @@
+//! A delivery as people see it: found by filters, shown, retried.
+
+use std::fmt;
+use std::str::FromStr;
+
+use relay_core::exchange::ErrorClass;
+use relay_core::names::{Coordinates, DeliveryId};
+use relay_core::rows::{Outcome, ParkedState, Subject};
+use relay_core::time::Timestamp;
+
+/// A record on its way to a destination, or at its end.
+#[derive(Debug, Clone)]
+pub struct Delivery {
+    pub subject: Subject,
+    pub state: DeliveryState,
+    /// All attempts so far.
+    pub attempts: u32,
+    /// None where the log knows of no failure.
+    pub first_failed_at: Option<Timestamp>,
+    pub last_failed_at: Option<Timestamp>,
+    pub last_status: Option<u16>,
+    pub error_class: Option<ErrorClass>,
+    pub error: Option<String>,
+    pub coordinates: Coordinates,
+}
+
+/// Where a delivery stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DeliveryState {
+    /// In a lane of a replica's memory, with failed attempts in the log; Kafka still owns it.
+    InFlight,
+    Undelivered(ParkedState),
+    /// Delivered, stale, superseded or discarded: final.
+    Ended(Outcome),
+}
+
+impl DeliveryState {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::InFlight => "in_flight",
+            Self::Undelivered(state) => state.as_str(),
+            Self::Ended(outcome) => outcome.as_str(),
+        }
+    }
+}
+
+/// Which undelivered records are asked for; what is none does not narrow.
+#[derive(Debug, Clone, Default)]
+pub struct DeliveryFilter {
+    pub destination: Option<String>,
+    pub model: Option<String>,
+    pub key: Option<String>,
+    /// One of parked, exhausted, rejected, quarantined.
+    pub state: Option<String>,
+    pub error_class: Option<ErrorClass>,
+    pub status: Option<u16>,
+    /// Last failed at or after.
+    pub since: Option<Timestamp>,
+    /// Last failed before.
+    pub until: Option<Timestamp>,
+}
+
+/// One page of a list, newest first.
+#[derive(Debug, Clone)]
+pub struct Page<T, C> {
+    pub rows: Vec<T>,
+    /// Where the next page begins; none at the end.
+    pub next: Option<C>,
+}
+
+/// The last delivery of a page.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DeliveryCursor(pub(crate) i64);
+
+impl fmt::Display for DeliveryCursor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.0)
+    }
+}
+
+/// A text that no page ended with.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[error("{0:?} is not a cursor of this list")]
+pub struct NotACursor(pub String);
+
+impl FromStr for DeliveryCursor {
+    type Err = NotACursor;
+
+    fn from_str(text: &str) -> Result<Self, NotACursor> {
+        text.parse()
+            .map(Self)
+            .map_err(|_| NotACursor(text.to_owned()))
+    }
+}
+
+/// A person's wish to have a delivery sent again.
+#[derive(Debug, Clone)]
+pub struct RetryRequest {
+    pub id: DeliveryId,
+    /// Who asked, by the name of the token.
+    pub token_name: String,
+    /// The moment of asking: when the retry is due.
+    pub at: Timestamp,
+}
+
+/// What became of that wish.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RetryAnswer {
+    /// Due now, with a fresh budget.
+    Due,
+    /// Neither undelivered nor in the log or the ledger.
+    NotFound,
+    /// Still in a lane of its first tries; it ends or is parked by itself.
+    InFlight,
+    /// Nothing is left to send.
+    AlreadyFinal(Outcome),
+}
+
+/// The answer that a write with an idempotency key got.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeptAnswer {
+    /// Of the request's body: the same key with another body is a mistake.
+    pub body_hash: Vec<u8>,
+    pub response: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cursor_survives_its_text_and_nothing_else_does() {
+        let cursor = DeliveryCursor(42);
+        assert_eq!(cursor.to_string().parse(), Ok(cursor));
+        for text in ["", "x", "4 2", "9223372036854775808"] {
+            assert_eq!(
+                text.parse::<DeliveryCursor>(),
+                Err(NotACursor(text.to_owned()))
+            );
+        }
+    }
+}

@@ -1,0 +1,45 @@
+//! What the owner of a partition loads of its undelivered records.
+
+use relay_core::names::Coordinates;
+use relay_core::rows::{ParkedState, Subject};
+use relay_core::time::Timestamp;
+
+/// What the store holds of one partition.
+#[derive(Debug, Clone, Default)]
+pub struct PartitionState {
+    /// Undelivered records read from this partition, of any state, in the order in which they were first parked.
+    pub parked: Vec<IndexRow>,
+    /// Partition number and highest acknowledged version, for every partition of the stream. After a change of the
+    /// partition count a key may have moved, so the highest of all counts.
+    pub watermarks: Vec<(i32, u64)>,
+}
+
+/// An undelivered record without its bytes: enough to schedule it, small enough to hold many.
+#[derive(Debug, Clone)]
+pub struct IndexRow {
+    pub subject: Subject,
+    pub state: ParkedState,
+    pub attempts: u32,
+    pub charged: u32,
+    pub first_failed_at: Timestamp,
+    pub coordinates: Coordinates,
+}
+
+/// Undelivered records of a destination.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Counts {
+    pub parked: u64,
+    pub exhausted: u64,
+    pub rejected: u64,
+    pub quarantined: u64,
+}
+
+impl Counts {
+    /// All of them: what `parked_max` bounds.
+    pub fn total(self) -> u64 {
+        self.parked
+            .saturating_add(self.exhausted)
+            .saturating_add(self.rejected)
+            .saturating_add(self.quarantined)
+    }
+}
