@@ -1,0 +1,8 @@
+//! A Ruby extension finds Ruby's functions in the process that loads it; macOS' linker must be told so.
+
+fn main() {
+    println!("cargo::rerun-if-changed=build.rs");
+    if std::env::var("CARGO_CFG_TARGET_OS").as_deref() == Ok("macos") {
+        println!("cargo::rustc-link-arg-cdylib=-Wl,-undefined,dynamic_lookup");
+    }
+}

@@ -1,0 +1,86 @@
+//! Integers, decimals and floats.
+
+use magnus::{Fixnum, Float, Integer, RString, Ruby, Value, prelude::*, value::LazyId};
+
+use super::{Refusal, number};
+use crate::{
+    classes::BIG_DECIMAL,
+    decimal::{self, Number},
+    gvl,
+    kind::Kind,
+    wire::{fixed64_tag, put_bytes, put_varint, varint_tag, zigzag},
+};
+
+static TO_S: LazyId = LazyId::new("to_s");
+
+pub fn put_integer(ruby: &Ruby, out: &mut Vec<u8>, value: Value) -> Result<(), Refusal> {
+    if let Some(small) = Fixnum::from_value(value) {
+        put_int64(out, small.to_i64());
+        return Ok(());
+    }
+    let integer = Integer::from_value(value)
+        .ok_or_else(|| Refusal::wrong_class(value, Kind::Integer.noun()))?;
+    match integer.to_i64() {
+        Ok(integer) => put_int64(out, integer),
+        // Exact all the same: what int64 cannot hold travels as a decimal.
+        Err(_) => put_bytes(out, number::DECIMAL, &digits(ruby, value)?),
+    }
+    Ok(())
+}
+
+fn put_int64(out: &mut Vec<u8>, integer: i64) {
+    out.push(varint_tag(number::INT64));
+    put_varint(out, zigzag(integer));
+}
+
+pub fn put_float(out: &mut Vec<u8>, value: Value) -> Result<(), Refusal> {
+    let float = Float::from_value(value)
+        .ok_or_else(|| Refusal::wrong_class(value, Kind::Float.noun()))?
+        .to_f64();
+    // There are many NaNs; equal rows have equal bytes, so there is one on the wire.
+    let float = if float.is_nan() { f64::NAN } else { float };
+    out.push(fixed64_tag(number::DOUBLE));
+    out.extend(float.to_le_bytes());
+    Ok(())
+}
+
+pub fn put_decimal(
+    ruby: &Ruby,
+    out: &mut Vec<u8>,
+    scale: Option<usize>,
+    value: Value,
+) -> Result<(), Refusal> {
+    if Integer::from_value(value).is_none() && !BIG_DECIMAL.includes(ruby, value) {
+        return Err(Refusal::wrong_class(value, Kind::Decimal.noun()));
+    }
+    let text = digits(ruby, value)?;
+    match decimal::parse(&text) {
+        Some(Number::NotANumber) => put_bytes(out, number::DECIMAL, b"NaN"),
+        Some(Number::Infinite) => return Err(Refusal::Infinite(Kind::Decimal.noun())),
+        Some(Number::Finite {
+            negative,
+            whole,
+            fraction,
+            exponent,
+        }) => {
+            let mut plain = Vec::with_capacity(text.len() + scale.unwrap_or(0));
+            if !decimal::put_plain(&mut plain, negative, (whole, fraction), exponent, scale) {
+                return Err(Refusal::TooManyDigits(decimal::DIGITS_MAX));
+            }
+            put_bytes(out, number::DECIMAL, &plain);
+        }
+        None => return Err(Refusal::wrong_class(value, Kind::Decimal.noun())),
+    }
+    Ok(())
+}
+
+/// What `to_s` says: the one Ruby object that a decimal costs.
+fn digits(ruby: &Ruby, value: Value) -> Result<Vec<u8>, Refusal> {
+    let to_s = LazyId::get_inner_with(&TO_S, ruby);
+    let text: RString = value
+        .funcall(to_s, ())
+        .map_err(|error| Refusal::from_ruby(ruby, error))?;
+    let mut bytes = Vec::with_capacity(text.len());
+    gvl::append(text, &mut bytes);
+    Ok(bytes)
+}
