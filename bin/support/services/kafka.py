@@ -105,7 +105,7 @@ class Kafka:
         print(f"kafka: fetching Apache Kafka {VERSION} by Maven (43 MB)", flush=True)
         draft = f"{LIBRARY}.{os.getpid()}"
         fetch = subprocess.run(
-            ["mvn", "-q", "-B", "-f", f"{SUPPORT}/pom.xml", "dependency:copy-dependencies",
+            ["mvn", "-q", "-B", "-Dstyle.color=never", "-f", f"{SUPPORT}/pom.xml", "dependency:copy-dependencies",
              "-DincludeScope=runtime", f"-DoutputDirectory={draft}"],
             stdin=subprocess.DEVNULL,
         )
