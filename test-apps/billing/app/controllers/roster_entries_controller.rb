@@ -1,0 +1,7 @@
+# frozen_string_literal: true
+
+class RosterEntriesController < ApplicationController
+  def index
+    render json: RosterEntry.order(:id)
+  end
+end
