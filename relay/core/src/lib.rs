@@ -7,10 +7,12 @@
 //! - [`settings`]: what a destination was told to do, validated
 //! - [`record`]: a record as read from Kafka, checked, and its JSON
 //! - [`exchange`]: what one HTTP request brought back
+//! - [`mask`]: what a log may show of it
 //! - [`rows`]: what the store is told to keep
 //!
 //! [`proto`] is generated from the record's schema; the engine reads the wire by itself and shares it with tests and tools.
 pub mod exchange;
+pub mod mask;
 pub mod names;
 pub mod proto;
 pub mod record;
