@@ -6,6 +6,7 @@
 //! - [`names`]: keys, versions, delivery ids
 //! - [`settings`]: what a destination was told to do, validated
 //! - [`record`]: a record as read from Kafka, checked, and its JSON
+//! - [`request`]: the HTTP request that carries it
 //! - [`exchange`]: what one HTTP request brought back
 //! - [`mask`]: what a log may show of it
 //! - [`rows`]: what the store is told to keep
@@ -16,6 +17,7 @@ pub mod mask;
 pub mod names;
 pub mod proto;
 pub mod record;
+pub mod request;
 pub mod rows;
 pub mod settings;
 pub mod time;

@@ -1,0 +1,117 @@
+//! One HTTP request for the deliveries that it carries.
+//!
+//! - `percent`: values in headers
+//! - `signature`: Standard Webhooks
+//! - `row`: the request and its answer as the log shows them
+
+mod percent;
+mod row;
+mod signature;
+
+use std::sync::Arc;
+
+use crate::exchange::HttpRequest;
+use crate::names::{DeliveryId, Stream};
+use crate::record::Record;
+use crate::settings::Route;
+use crate::time::Timestamp;
+pub use row::row;
+
+/// A delivery about to be sent.
+#[derive(Debug, Clone, Copy)]
+pub struct Outgoing<'a> {
+    pub id: DeliveryId,
+    pub record: &'a Record,
+    pub stream: &'a Stream,
+    /// Counted from 1, over all tries of the delivery.
+    pub attempt: u32,
+}
+
+/// Renders the request for a list of deliveries, which is of one.
+///
+/// # Panics
+/// With any other number: the body of several records is another one.
+pub fn render(
+    route: &Route,
+    deliveries: &[Outgoing<'_>],
+    wall: Timestamp,
+    user_agent: &str,
+) -> HttpRequest {
+    let [delivery] = deliveries else {
+        panic!("a request carries one delivery, not {}", deliveries.len());
+    };
+    let mut body = Vec::with_capacity(delivery.record.raw().len() * 2);
+    delivery
+        .record
+        .write_json(&delivery.id, delivery.stream, &mut body);
+    HttpRequest {
+        url: route.url.clone(),
+        headers: headers(route, delivery, wall, user_agent, &body),
+        configured_headers: Arc::from(route.headers.as_slice()),
+        body,
+        timeout: route.timeout,
+    }
+}
+
+fn headers(
+    route: &Route,
+    delivery: &Outgoing<'_>,
+    wall: Timestamp,
+    user_agent: &str,
+    body: &[u8],
+) -> Vec<(&'static str, String)> {
+    let Outgoing {
+        id,
+        record,
+        stream,
+        attempt,
+    } = delivery;
+    let webhook_id = id.to_string();
+    let timestamp = wall.as_second().to_string();
+    let idempotency_key = format!("{webhook_id}_{}", first_16_hex(&record.content_hash.0));
+    let mut headers = Vec::with_capacity(16);
+    headers.extend([
+        ("content-type", "application/json".to_owned()),
+        ("user-agent", user_agent.to_owned()),
+    ]);
+    if !route.signing.is_empty() {
+        let signature = signature::sign(&route.signing, &webhook_id, &timestamp, body);
+        headers.push((signature::HEADER, signature));
+    }
+    headers.extend([
+        ("webhook-id", webhook_id),
+        ("webhook-timestamp", timestamp),
+        ("idempotency-key", idempotency_key),
+    ]);
+    if let Some(traceparent) = &record.traceparent {
+        headers.push(("traceparent", traceparent.to_string()));
+    }
+    headers.extend([
+        (
+            "replicates-to-destination",
+            percent::encode(&stream.destination),
+        ),
+        ("replicates-to-source", percent::encode(&stream.source)),
+        ("replicates-to-model", percent::encode(&stream.model)),
+        ("replicates-to-key", percent::encode(&record.key)),
+        (
+            "replicates-to-operation",
+            record.operation.as_str().to_owned(),
+        ),
+        ("replicates-to-version", record.version.to_string()),
+        ("replicates-to-attempt", attempt.to_string()),
+    ]);
+    if let Some(origin) = &record.origin {
+        headers.push(("replicates-to-origin", percent::encode(origin)));
+    }
+    headers
+}
+
+fn first_16_hex(hash: &[u8; 16]) -> String {
+    let mut first = [0; 8];
+    first.copy_from_slice(&hash[..8]);
+    format!("{:016x}", u64::from_be_bytes(first))
+}
+
+#[cfg(test)]
+mod tests;
