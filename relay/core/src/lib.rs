@@ -8,10 +8,13 @@
 //! - [`record`]: a record as read from Kafka, checked, and its JSON
 //! - [`request`]: the HTTP request that carries it
 //! - [`exchange`]: what one HTTP request brought back
+//! - [`verdict`]: what that means for each delivery, and whose fault it is
+//! - [`backoff`]: how long to wait before the next try
 //! - [`mask`]: what a log may show of it
 //! - [`rows`]: what the store is told to keep
 //!
 //! [`proto`] is generated from the record's schema; the engine reads the wire by itself and shares it with tests and tools.
+pub mod backoff;
 pub mod exchange;
 pub mod mask;
 pub mod names;
@@ -21,3 +24,4 @@ pub mod request;
 pub mod rows;
 pub mod settings;
 pub mod time;
+pub mod verdict;

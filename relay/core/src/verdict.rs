@@ -1,0 +1,151 @@
+//! What an answer means for each delivery of its request: whose fault a failure is, and what may follow from it.
+//!
+//! - `contract`: what a consumer may say in the body
+//! - `retry_after`: for how long it asks to be left alone
+
+mod contract;
+mod retry_after;
+
+use crate::exchange::{Answer, End, ErrorClass, Exchange};
+use crate::names::DeliveryId;
+use contract::{Contract, Word};
+pub use retry_after::retry_after;
+
+/// What is to be done about a delivery.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Class {
+    /// Acknowledged.
+    Delivered,
+    /// The consumer holds a newer version, which it may have named.
+    Stale { version: Option<u64> },
+    /// The record's fault, and trying again will not help.
+    Reject,
+    /// The record's fault, and trying again may help.
+    Retry,
+    /// The endpoint's fault: no record pays for it.
+    Endpoint,
+    /// Unclear: the endpoint's fault if many keys fail, else the record's.
+    Suspect,
+}
+
+/// The judgement on one delivery.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Verdict {
+    pub class: Class,
+    /// The answer's status, if there was an answer.
+    pub status: Option<u16>,
+    pub error_class: Option<ErrorClass>,
+    /// May quote the answer: to be masked and cut before it is kept, by [`crate::mask::Mask::error`].
+    pub error: Option<String>,
+}
+
+impl Verdict {
+    /// The endpoint cannot be reached at all: one such failure says as much as many.
+    pub fn opens_breaker_at_once(&self) -> bool {
+        matches!(
+            self.error_class,
+            Some(ErrorClass::Connect | ErrorClass::Dns | ErrorClass::Tls)
+        )
+    }
+}
+
+/// Judges an exchange for each of its deliveries, in their order.
+pub fn judge(exchange: &Exchange, deliveries: &[DeliveryId]) -> Vec<Verdict> {
+    match &exchange.end {
+        End::Failed { class, error } => {
+            let verdict = Verdict {
+                class: class_of_failure(*class),
+                status: None,
+                error_class: Some(*class),
+                error: Some(error.clone()),
+            };
+            vec![verdict; deliveries.len()]
+        }
+        End::Answered(answer) => {
+            let contract = Contract::read(answer);
+            deliveries
+                .iter()
+                .map(|delivery| judge_answer(answer, &contract, delivery))
+                .collect()
+        }
+    }
+}
+
+fn judge_answer(answer: &Answer, contract: &Contract, delivery: &DeliveryId) -> Verdict {
+    let verdict = |class, error_class, error| Verdict {
+        class,
+        status: Some(answer.status),
+        error_class,
+        error,
+    };
+    match (answer.status, contract) {
+        (200..=299, Contract::Results(results)) => {
+            let result = results.of(delivery);
+            match result.word {
+                Word::Applied => verdict(Class::Delivered, None, None),
+                Word::Stale { version } => verdict(Class::Stale { version }, None, None),
+                Word::Retry => verdict(Class::Retry, Some(ErrorClass::Http4xx), result.error),
+                Word::Rejected => verdict(Class::Reject, Some(ErrorClass::Http4xx), result.error),
+                Word::Missing => verdict(
+                    Class::Retry,
+                    Some(ErrorClass::BatchResultMissing),
+                    Some(format!("no result for {delivery}")),
+                ),
+            }
+        }
+        (200..=299, Contract::BrokenResults) => verdict(
+            Class::Suspect,
+            Some(ErrorClass::BadResponse),
+            Some("results is not a list".to_owned()),
+        ),
+        (200..=299 | 409, Contract::Stale { version }) => {
+            verdict(Class::Stale { version: *version }, None, None)
+        }
+        (200..=299, Contract::Rejected { error }) => {
+            verdict(Class::Reject, Some(ErrorClass::Http4xx), error.clone())
+        }
+        (200..=299, Contract::Retry { error }) => {
+            verdict(Class::Retry, Some(ErrorClass::Http4xx), error.clone())
+        }
+        (200..=299, Contract::Silent { .. }) => verdict(Class::Delivered, None, None),
+        (status, contract) => {
+            let (class, error_class) = class_of_status(status);
+            let error = match contract.error() {
+                Some(error) => format!("answered {status}: {error}"),
+                None => format!("answered {status}"),
+            };
+            verdict(class, Some(error_class), Some(error))
+        }
+    }
+}
+
+/// The method is POST and the URL names no key, so 404, 405 and 410 speak of the endpoint, not of a record.
+fn class_of_status(status: u16) -> (Class, ErrorClass) {
+    match status {
+        300..=399 => (Class::Endpoint, ErrorClass::Http3xx),
+        401 | 402 | 403 | 404 | 405 | 407 | 410 | 429 => (Class::Endpoint, ErrorClass::Http4xx),
+        408 | 409 | 423 | 424 | 425 => (Class::Retry, ErrorClass::Http4xx),
+        400..=499 => (Class::Reject, ErrorClass::Http4xx),
+        502..=504 => (Class::Endpoint, ErrorClass::Http5xx),
+        500..=599 => (Class::Suspect, ErrorClass::Http5xx),
+        // Not a final status of HTTP.
+        _ => (Class::Suspect, ErrorClass::BadResponse),
+    }
+}
+
+fn class_of_failure(class: ErrorClass) -> Class {
+    match class {
+        ErrorClass::Connect | ErrorClass::Dns | ErrorClass::Tls => Class::Endpoint,
+        // The second line is never how an exchange fails: those are read from an answer or from a record.
+        ErrorClass::Timeout
+        | ErrorClass::Reset
+        | ErrorClass::BadResponse
+        | ErrorClass::Http3xx
+        | ErrorClass::Http4xx
+        | ErrorClass::Http5xx
+        | ErrorClass::BatchResultMissing
+        | ErrorClass::Undecodable
+        | ErrorClass::NullValue
+        | ErrorClass::Unmappable => Class::Suspect,
+    }
+}
