@@ -1,0 +1,130 @@
+# frozen_string_literal: true
+
+module ReplicatesTo
+  class Mapping
+    # One named value of a record.
+    Field = Struct.new(:name, :kind, :scale, :sensitive, :volatile, :read, keyword_init: true) do
+      # @return [Object] the value of a row, in the form that the extension takes for this kind
+      def value(record)
+        read.call(record)
+      rescue EncodeError => e
+        raise EncodeError, sensitive ? "#{name}: the value cannot be encoded" : "#{name}: #{e.message.delete_prefix("#{name}: ")}"
+      end
+
+      # @return [String] what the fingerprint is taken over
+      def signature
+        [name, Array(kind).join(" of "), scale, sensitive && "sensitive", volatile && "volatile"].join("\0")
+      end
+
+      # @return [Array] as Native::Schema takes it
+      def to_native
+        [name, kind, scale, sensitive, volatile]
+      end
+    end
+
+    # Builds the fields of a mapping, refusing what does not fit the table.
+    class Fields
+      # @param model [Class]
+      # @param declaration [Declaration]
+      def initialize(model, declaration)
+        @model = model
+        @declaration = declaration
+      end
+
+      # @return [Array<Field>]
+      # @raise [MappingError]
+      def to_a
+        refuse_unknown_names
+        refuse_unusable_key
+        refuse_clear_secrets
+        refuse_double_names
+        selected.map { |name| attribute(name) } + @declaration.compute.keys.map { |name| computed(name) }
+      end
+
+      private
+
+      def selected
+        @selected ||= @declaration.only || (@model.column_names - (@declaration.except || []))
+      end
+
+      def attribute(name)
+        reading = reading_of(name)
+        raise MappingError, unmappable(name) unless reading
+
+        Field.new(name: @declaration.rename.fetch(name, name), kind: reading.kind, scale: reading.scale,
+                  sensitive: @declaration.sensitive.include?(name), volatile: false, read: reading.read)
+      end
+
+      def computed(name)
+        declaration = @declaration
+        Field.new(name: name, kind: :dynamic, scale: nil, sensitive: declaration.sensitive.include?(name),
+                  volatile: declaration.volatile.include?(name), read: ->(record) { declaration.computed(name, record) })
+      end
+
+      def reading_of(name)
+        column = @model.columns_hash[name]
+        return ColumnTypes::Reading.new(:dynamic, nil, reader(name)) unless column
+        return ColumnTypes.declared(@model, name) unless RailsPrivate.column_type?(@model, column)
+
+        column_types.reading(name)
+      end
+
+      # `attribute` without a column, or a store accessor, which is only a method.
+      def reader(name)
+        ->(record) { record.public_send(name) }
+      end
+
+      def column_types
+        @column_types ||= ColumnTypes.of(@model)
+      end
+
+      def refuse_unknown_names
+        unless @model.table_exists?
+          raise MappingError, "#{@declaration} needs the table #{@model.table_name}, which does not exist"
+        end
+
+        named = [*@declaration.only, *@declaration.except, *@declaration.rename.keys, *(@declaration.sensitive - @declaration.compute.keys)]
+        unknown = named.find { |name| !attribute?(name) }
+        return unless unknown
+
+        hint = Nearest.hint(unknown, @model.attribute_names)
+        raise MappingError, "#{@declaration} names #{unknown}, which #{@model.table_name} does not have#{hint}"
+      end
+
+      def attribute?(name)
+        @model.attribute_names.include?(name) || @model.stored_attributes.values.flatten.map(&:to_s).include?(name)
+      end
+
+      def refuse_unusable_key
+        key = @model.primary_key
+        raise MappingError, "#{@model.name}: #{@model.table_name} has no primary key, which replicates_to needs" if key.nil?
+        raise MappingError, "#{@model.name}: a primary key of several columns cannot be a key yet" if key.is_a?(Array)
+
+        type = @model.type_for_attribute(key).type
+        return if PrimaryKey::TYPES.include?(type)
+
+        raise MappingError, "#{@model.name}: primary key #{key} is a #{type || @model.columns_hash[key]&.sql_type}, which cannot be a key"
+      end
+
+      def refuse_clear_secrets
+        clear = selected.find { |name| !@declaration.sensitive.include?(name) && RailsPrivate.filtered?(@model, name) }
+        return unless clear
+
+        raise MappingError, "#{@model.name}: #{clear} is filtered or encrypted; name it in sensitive: or in except:"
+      end
+
+      def refuse_double_names
+        all = selected.map do |name|
+          renamed = @declaration.rename.key?(name)
+          [renamed ? @declaration.rename[name] : name, name, renamed ? "renamed" : "selected"]
+        end
+        all += @declaration.compute.keys.map { |name| [name, name, "computed"] }
+        Declaration::PublicNames.refuse_doubles(all) { |message| raise MappingError, "#{@declaration} #{message}" }
+      end
+
+      def unmappable(name)
+        "#{@model.name}: #{name} is a #{column_types.label(name)}, which has no wire type; leave it out or give it a compute:"
+      end
+    end
+  end
+end

@@ -1,0 +1,47 @@
+# frozen_string_literal: true
+
+require "replicates_to/declaration"
+
+module ReplicatesTo
+  # Class methods of a model that includes ReplicatesTo.
+  module Model
+    # Publishes the rows of this class to a destination.
+    #
+    # @param destination [Symbol]
+    # @param options [Hash] `only except rename compute includes if unless as sensitive volatile`
+    # @return [void]
+    # @raise [DeclarationError] when the line cannot mean anything
+    def replicates_to(destination, **options)
+      name = destination.to_s.to_sym
+      @replicates_to_own ||= {}
+      if @replicates_to_own.key?(name)
+        raise DeclarationError, "#{self.name}: replicates_to :#{destination} is declared twice"
+      end
+
+      @replicates_to_own[name] = Declaration.new(self, destination, options, inherited: replicates_to_declarations[name])
+      Registry.add(self)
+    end
+
+    # @return [Hash{Symbol => Declaration}] by destination, inherited ones included
+    def replicates_to_declarations
+      inherited = superclass.respond_to?(:replicates_to_declarations) ? superclass.replicates_to_declarations : {}
+      @replicates_to_own ? inherited.merge(@replicates_to_own) : inherited
+    end
+
+    # @return [Boolean] whether rows of this class are published anywhere
+    def replicates?
+      replicates_to_declarations.any?
+    end
+
+    # Mappings need the columns, so they are made when first asked for, once for each state of the table's schema.
+    #
+    # @param destination [Symbol]
+    # @return [Mapping]
+    # @raise [MappingError] when the declaration does not fit the table
+    def replicates_to_mapping(destination)
+      schema = columns_hash
+      @replicates_to_mappings = {schema: schema} unless @replicates_to_mappings && @replicates_to_mappings[:schema].equal?(schema)
+      @replicates_to_mappings[destination] ||= Mapping.new(self, replicates_to_declarations.fetch(destination))
+    end
+  end
+end
