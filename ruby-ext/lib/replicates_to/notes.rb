@@ -1,0 +1,59 @@
+# frozen_string_literal: true
+
+module ReplicatesTo
+  # The rows that statements of one transaction (or savepoint) changed: class, primary key and operation, one entry a
+  # row. They hang on the transaction, move to its parent when a savepoint is released, and vanish when it is rolled back.
+  class Notes
+    def initialize
+      @operations = {}
+    end
+
+    # @return [String, nil] name of the connection that the models live on
+    attr_reader :database
+
+    # @param model [Class] the row's class
+    # @param primary_key [Object] as the model reads it
+    # @param operation [String] create, update or delete
+    # @return [void]
+    def add(model, primary_key, operation)
+      @database ||= model.connection_specification_name
+      note([model.name, PrimaryKey.dump(model, primary_key)], operation)
+    end
+
+    # @param savepoint [Notes] of a savepoint that was released into this transaction
+    # @return [void]
+    def merge(savepoint)
+      @database ||= savepoint.database
+      savepoint.each { |row, operation| note(row, operation) }
+    end
+
+    # @yieldparam row [(String, String)] class name, primary key as JSON
+    # @yieldparam operation [String]
+    def each(&block)
+      @operations.each(&block)
+    end
+
+    # @return [Boolean]
+    def empty?
+      @operations.empty?
+    end
+
+    # Writes one outbox row for each noted row, while the transaction still holds their locks: that is why their ids
+    # can be versions.
+    #
+    # @param connection [ActiveRecord::ConnectionAdapters::AbstractAdapter]
+    # @return [Array<Integer>] the ids
+    def flush(connection)
+      outbox = Outbox.on(connection)
+      outbox.verify
+      outbox.insert(ReplicatesTo.config["source"], @operations.map { |(model, primary_key), operation| [model, primary_key, operation] })
+    end
+
+    private
+
+    # The last operation says what became of the row, but a row created here and then updated was still created here.
+    def note(row, operation)
+      @operations[row] = operation unless @operations[row] == "create" && operation == "update"
+    end
+  end
+end

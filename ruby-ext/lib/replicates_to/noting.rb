@@ -1,0 +1,62 @@
+# frozen_string_literal: true
+
+module ReplicatesTo
+  # What a write of one row leaves behind: a note on the current transaction.
+  module Noting
+    THREAD_KEY = :replicates_to_disabled
+
+    module_function
+
+    # @return [Boolean] whether writes of this thread are noted
+    def on?
+      ReplicatesTo.config["enabled"] && Thread.current.thread_variable_get(THREAD_KEY).to_i.zero?
+    end
+
+    # @yield writes that are not noted; nests
+    def without
+      depth = Thread.current.thread_variable_get(THREAD_KEY).to_i
+      Thread.current.thread_variable_set(THREAD_KEY, depth + 1)
+      yield
+    ensure
+      Thread.current.thread_variable_set(THREAD_KEY, depth)
+    end
+
+    # @return [void]
+    def inserted(model, primary_key)
+      note(model, primary_key, "create")
+    end
+
+    # A row whose primary key changed is two rows to a consumer: the new one, and one that is gone. A row whose
+    # single-table-inheritance class changed may belong to other destinations now, so every class that declares its own
+    # is noted.
+    #
+    # @return [void]
+    def updated(model, values, primary_key)
+      note(model, primary_key, "update")
+      renamed = values.fetch(model.primary_key, primary_key)
+      note(model, renamed, "create") unless renamed == primary_key
+      return unless values.key?(model.inheritance_column)
+
+      siblings(model).each { |sibling| note(sibling, renamed, "update") }
+    end
+
+    # @return [void]
+    def deleted(model, primary_key)
+      note(model, primary_key, "delete")
+    end
+
+    def note(model, primary_key, operation)
+      return unless on? && model.replicates?
+
+      RailsPrivate.notes_of(model).add(model, primary_key, operation)
+    end
+    private_class_method :note
+
+    def siblings(model)
+      [model.base_class, *model.base_class.descendants].select do |sibling|
+        sibling != model && sibling.respond_to?(:replicates?) && sibling.replicates?
+      end
+    end
+    private_class_method :siblings
+  end
+end

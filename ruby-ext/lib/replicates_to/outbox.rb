@@ -1,0 +1,35 @@
+# frozen_string_literal: true
+
+require "replicates_to/errors"
+require "replicates_to/outbox/postgresql"
+require "replicates_to/outbox/sqlite"
+
+module ReplicatesTo
+  # The table of changes that Kafka has not acknowledged yet. All SQL on it is in outbox/, one class for each database.
+  module Outbox
+    TABLE = "replicates_to_outbox"
+    ADAPTERS = {"PostgreSQL" => PostgreSQL, "PostGIS" => PostgreSQL, "SQLite" => SQLite}.freeze
+
+    # One change, as read: `created_at` is [seconds, nanoseconds] since 1970.
+    Row = Struct.new(:id, :model, :primary_key, :operation, :created_at, :attempts, keyword_init: true)
+
+    # A row that cannot be published, for people.
+    Failing = Struct.new(:id, :model, :primary_key, :attempts, :error, keyword_init: true)
+
+    # @param connection [ActiveRecord::ConnectionAdapters::AbstractAdapter]
+    # @return [PostgreSQL, SQLite]
+    # @raise [MappingError] on another database
+    def self.on(connection)
+      adapter = ADAPTERS.fetch(connection.adapter_name) do |name|
+        raise MappingError, "replicates_to works on PostgreSQL and SQLite, not on #{name}"
+      end
+      adapter.new(connection)
+    end
+
+    # @param connection [ActiveRecord::ConnectionAdapters::AbstractAdapter]
+    # @return [Boolean]
+    def self.supports?(connection)
+      ADAPTERS.key?(connection.adapter_name)
+    end
+  end
+end

@@ -1,0 +1,121 @@
+# frozen_string_literal: true
+
+require "replicates_to/outbox/statements"
+
+module ReplicatesTo
+  module Outbox
+    # The outbox in SQLite, for development: one writer at a time, so what it writes is in order by itself.
+    class SQLite < Statements
+      SLICE = 5_000
+      # Times are text of one width, so that they compare as text.
+      TIME = "%Y-%m-%d %H:%M:%S.%6N"
+      BUSY_PAUSE = 0.01
+      BUSY_SECONDS_MAX = 10
+
+      # @param rows [Array<(String, String, String)>] model, primary key, operation
+      # @return [Array<Integer>] their ids
+      def insert(source, rows)
+        rows.each_slice(SLICE).flat_map do |slice|
+          ids(<<~SQL, source: source, notes: JSON.generate(slice), now: earlier(0))
+            insert into replicates_to_outbox (source, model, primary_key, operation, created_at)
+            select %<source>s, json_extract(value, '$[0]'), json_extract(value, '$[1]'), json_extract(value, '$[2]'), %<now>s
+            from json_each(%<notes>s) order by key
+            returning id
+          SQL
+        end
+      end
+
+      # The write lock of the database is the sweep's lock.
+      #
+      # @return [Array<Integer>] ids that this process may publish
+      def take(source, after:, floor:, limit:, lease:)
+        ids(<<~SQL, source: source, floor: floor, before: earlier(after), now: earlier(0), limit: limit, lease: later(lease)).sort
+          update replicates_to_outbox set next_at = %<lease>s where id in (
+            select id from replicates_to_outbox
+            where source = %<source>s and id >= %<floor>s and created_at <= %<before>s and (next_at is null or next_at <= %<now>s)
+            order by id limit %<limit>s)
+          returning id
+        SQL
+      end
+
+      # @yield inside a transaction of its own
+      def reading(&block)
+        @connection.transaction(&block)
+      end
+
+      # An id that no row has. Written inside an immediate transaction, it is above every id of a committed change and
+      # below every later one, because nobody else writes meanwhile.
+      #
+      # @return [Integer]
+      def draw_id
+        patiently do
+          @connection.execute("begin immediate", "ReplicatesTo Outbox")
+          id = select(<<~SQL, now: earlier(0)).first["id"]
+            insert into replicates_to_outbox (source, model, primary_key, operation, created_at)
+            values ('', '', '[]', 'update', %<now>s) returning id
+          SQL
+          delete([id])
+          @connection.execute("commit", "ReplicatesTo Outbox")
+          id
+        end
+      end
+
+      # The adapter would wait inside SQLite holding Ruby's lock, so that the writer it waits for cannot go on. The
+      # publisher's connection does not wait there (busy_timeout 0); it waits here.
+      #
+      # @yield a statement that fails while another connection writes
+      def patiently
+        deadline = monotonic + BUSY_SECONDS_MAX
+        begin
+          yield
+        rescue ActiveRecord::StatementInvalid => e
+          raise unless e.cause.is_a?(SQLite3::BusyException) && monotonic < deadline
+
+          sleep BUSY_PAUSE
+          retry
+        end
+      end
+
+      # @return [Boolean]
+      def exists?
+        select("select 1 from sqlite_master where type = 'table' and name = 'replicates_to_outbox'").any?
+      end
+
+      # @return [String] for `check`
+      def describe
+        "replicates_to_outbox, AUTOINCREMENT"
+      end
+
+      private
+
+      def find_fault
+        return MISSING unless exists?
+
+        declared = select("select sql from sqlite_master where name = 'replicates_to_outbox'").first["sql"]
+        return if declared.match?(/autoincrement/i)
+
+        "replicates_to_outbox.id is not AUTOINCREMENT, so ids would be handed out twice and cannot be versions"
+      end
+
+      def created_at_columns
+        "cast(strftime('%%s', created_at) as integer) as seconds, cast(substr(created_at, 21, 6) as integer) * 1000 as nanoseconds"
+      end
+
+      def age_of(time)
+        "(julianday('now') - julianday(#{time})) * 86400"
+      end
+
+      def later(seconds)
+        (Time.now.utc + seconds).strftime(TIME)
+      end
+
+      def earlier(seconds)
+        later(-seconds)
+      end
+
+      def monotonic
+        Process.clock_gettime(Process::CLOCK_MONOTONIC)
+      end
+    end
+  end
+end

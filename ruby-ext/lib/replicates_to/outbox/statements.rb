@@ -1,0 +1,133 @@
+# frozen_string_literal: true
+
+module ReplicatesTo
+  module Outbox
+    # What both databases share: the statements that are plain SQL, and how values get into them.
+    #
+    # Values are quoted into the text rather than bound: with prepared statements switched off (PgBouncer), Rails'
+    # SQLite adapter does not bind at all.
+    class Statements
+      MISSING = "table replicates_to_outbox is missing: run rails g replicates_to:install, then rails db:migrate"
+
+      # @param connection [ActiveRecord::ConnectionAdapters::AbstractAdapter]
+      def initialize(connection)
+        @connection = connection
+      end
+
+      # Refuses an outbox whose ids could not be versions. Looked at once for each database and process.
+      #
+      # @raise [ConfigurationError]
+      def verify
+        database = RailsPrivate.database_of(@connection)
+        return if Statements.verified.include?(database)
+
+        fault = find_fault
+        raise ConfigurationError, fault if fault
+
+        Statements.verified << database
+      end
+
+      # @return [Set] databases whose outbox was found right
+      def self.verified
+        @verified ||= Concurrent::Set.new
+      end
+
+      # @param ids [Array<Integer>]
+      # @return [Array<Row>] those that this session can see, in the order of their ids
+      def find(source, ids)
+        select(<<~SQL, source: source, ids: ids).map { |values| row(values) }
+          select id, model, primary_key, operation, #{created_at_columns}, attempts
+          from replicates_to_outbox where source = %<source>s and id in (%<ids>s) order by id
+        SQL
+      end
+
+      # @param ids [Array<Integer>] acknowledged by Kafka
+      # @return [void]
+      def delete(ids)
+        execute("delete from replicates_to_outbox where id in (%<ids>s)", ids: ids)
+      end
+
+      # A row that cannot be published says why, and steps behind the others for a while.
+      #
+      # @param id [Integer]
+      # @param error [String]
+      # @param seconds [Numeric] until it is tried again
+      # @return [void]
+      def fail(id, error, seconds)
+        execute(<<~SQL, id: id, error: error, time: later(seconds))
+          update replicates_to_outbox set attempts = attempts + 1, error = %<error>s, next_at = %<time>s where id = %<id>s
+        SQL
+      end
+
+      # @param seconds [Numeric] rows younger than this are left to their own process
+      # @return [Boolean] whether an older row waits
+      def older?(source, seconds)
+        select(<<~SQL, source: source, before: earlier(seconds)).any?
+          select 1 from replicates_to_outbox where source = %<source>s and created_at <= %<before>s and error is null limit 1
+        SQL
+      end
+
+      # @param floor [Integer] ids below are known to be gone
+      # @return [(Integer, Float), nil] id and age in seconds of the oldest row
+      def oldest(source, floor)
+        values = select(<<~SQL, source: source, floor: floor).first
+          select id, #{age_of('created_at')} as seconds from replicates_to_outbox
+          where source = %<source>s and id >= %<floor>s order by id limit 1
+        SQL
+        values && [values["id"], values["seconds"].to_f.round(1)]
+      end
+
+      # @return [Array<Failing>]
+      def failing(source, limit: 100)
+        select(<<~SQL, source: source, limit: limit).map { |values| Failing.new(**values.transform_keys(&:to_sym)) }
+          select id, model, primary_key, attempts, error
+          from replicates_to_outbox where source = %<source>s and error is not null order by id limit %<limit>s
+        SQL
+      end
+
+      # @return [Hash{Symbol => Numeric}] rows, failing and oldest_seconds (nil when empty)
+      def counts(source)
+        values = select(<<~SQL, source: source).first
+          select count(*) as rows, count(error) as failing, #{age_of('min(created_at)')} as oldest_seconds
+          from replicates_to_outbox where source = %<source>s
+        SQL
+        {rows: values["rows"], failing: values["failing"], oldest_seconds: values["oldest_seconds"]&.to_f&.round(1)}
+      end
+
+      private
+
+      def row(values)
+        Row.new(id: values["id"], model: values["model"], primary_key: values["primary_key"], operation: values["operation"],
+                created_at: [values["seconds"], values["nanoseconds"]], attempts: values["attempts"])
+      end
+
+      def select(sql, **values)
+        return [] if values[:ids] == []
+
+        @connection.exec_query(fill(sql, values), "ReplicatesTo Outbox").to_a
+      end
+
+      def ids(sql, **values)
+        select(sql, **values).map { |row| row["id"] }
+      end
+
+      def execute(sql, **values)
+        return if values[:ids] == []
+
+        @connection.exec_update(fill(sql, values), "ReplicatesTo Outbox")
+      end
+
+      def fill(sql, values)
+        format(sql, **values.transform_values { |value| literal(value) })
+      end
+
+      def literal(value)
+        case value
+        when Array then value.map { |element| literal(element) }.join(", ")
+        when Arel::Nodes::SqlLiteral then value
+        else @connection.quote(value)
+        end
+      end
+    end
+  end
+end

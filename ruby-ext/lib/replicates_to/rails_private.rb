@@ -1,0 +1,224 @@
+# frozen_string_literal: true
+
+module ReplicatesTo
+  # Every use of Rails that Rails does not promise to keep. Read and tested in 6.1.7; arguments are taken as they come
+  # where 7.0-8.1 pass more of them. If an upgrade of Rails breaks this gem, it breaks here.
+  module RailsPrivate
+    # @return [void]
+    def self.install
+      require "active_record/connection_adapters/abstract/transaction"
+      ActiveRecord::ConnectionAdapters::Transaction.prepend(TransactionNotes)
+      ActiveRecord::Relation.prepend(RelationWrites)
+      ActiveRecord::InsertAll.prepend(InsertAllWrites)
+    end
+
+    # ActiveRecord::ConnectionAdapters::Transaction, parent of real transactions and savepoints.
+    module TransactionNotes
+      # @return [Notes] the rows changed in this transaction or savepoint
+      def replicates_to_notes
+        @replicates_to_notes ||= Notes.new
+      end
+
+      # After all of Rails' own before_commit work: a plain before_commit callback would be too early for a deferred
+      # `touch:` and for rows that another before_commit callback writes. A savepoint runs callbacks only inside a
+      # transaction that is not joinable (fixtures, console --sandbox).
+      def before_commit_records
+        super
+        return unless @run_commit_callbacks && @replicates_to_notes && !@replicates_to_notes.empty?
+
+        @replicates_to_ids = @replicates_to_notes.flush(connection)
+      end
+
+      # Called once the COMMIT or the RELEASE SAVEPOINT went through. Before super: a callback that raises there must
+      # not delay anything.
+      def commit_records
+        if @replicates_to_ids
+          ReplicatesTo.publisher.wake(@replicates_to_notes.database, @replicates_to_ids)
+        elsif @replicates_to_notes && !@run_commit_callbacks
+          connection.current_transaction.replicates_to_notes.merge(@replicates_to_notes)
+        end
+        super
+      end
+    end
+
+    # Class methods behind save, touch and destroy: each runs one statement on one row and returns what it affected.
+    # The note is made right here, so that no callback that raises afterwards can separate a row from its note.
+    module WriteStatements
+      def _insert_record(*arguments)
+        RailsPrivate.refuse_outside_transaction(self, "_insert_record")
+        returned = super
+        values = arguments.grep(Hash).first || {}
+        Noting.inserted(self, values.fetch(primary_key) { Array(returned).first } || Array(returned).first)
+        returned
+      end
+
+      def _update_record(values, constraints)
+        RailsPrivate.refuse_outside_transaction(self, "_update_record")
+        affected = super
+        Noting.updated(self, values, constraints[primary_key]) if affected.positive?
+        affected
+      end
+
+      def _delete_record(constraints)
+        RailsPrivate.refuse_outside_transaction(self, "_delete_record")
+        affected = super
+        Noting.deleted(self, constraints[primary_key]) if affected.positive?
+        affected
+      end
+    end
+
+    # ActiveRecord::Relation: writes that name no rows. counter caches, increment!, reset_counters, dependent:
+    # :delete_all and :nullify all end here.
+    module RelationWrites
+      %i[update_all delete_all touch_all update_counters].each do |write|
+        define_method(write) do |*arguments, **options|
+          BulkWrites.refuse(klass, write)
+          options.empty? ? super(*arguments) : super(*arguments, **options)
+        end
+      end
+    end
+
+    # ActiveRecord::InsertAll: insert, insert_all, upsert, upsert_all and their bang forms.
+    module InsertAllWrites
+      def execute
+        BulkWrites.refuse(model, update_duplicates? ? :upsert_all : :insert_all)
+        super
+      end
+    end
+
+    # Connections that belong to one thread alone, one for each database of the application. With the application's own
+    # pool, a pool of one connection would starve.
+    class OwnConnections
+      # SQLite's adapter would wait for a writer while holding Ruby's lock.
+      OVERRIDES = {pool: 1, timeout: 0, reaping_frequency: nil}.freeze
+
+      def initialize
+        @handler = ActiveRecord::ConnectionAdapters::ConnectionHandler.new
+        @configurations = {}
+      end
+
+      # Every model that this thread touches from now on uses these connections.
+      #
+      # @return [void]
+      def adopt
+        ActiveRecord::Base.connection_handler = @handler
+        follow_configuration
+      end
+
+      # @return [Array<String>] names of the databases, as models call their connection
+      def databases
+        @configurations.keys
+      end
+
+      # @return [ActiveRecord::ConnectionAdapters::AbstractAdapter]
+      def connection(database)
+        @handler.retrieve_connection(database, **role)
+      end
+
+      # Takes up databases that the application connected to, or connected to anew, since the last look.
+      #
+      # @return [void]
+      def follow_configuration
+        main = ActiveRecord::Base.default_connection_handler
+        main.connection_pool_names.each do |name|
+          configuration = main.retrieve_connection_pool(name, **role)&.db_config
+          next if configuration.nil? || @configurations[name].equal?(configuration)
+
+          @handler.establish_connection(own(configuration), owner_name: name.constantize, **role)
+          @configurations[name] = configuration
+        end
+      end
+
+      # @return [void]
+      def disconnect
+        @handler.clear_all_connections!(role[:role])
+      end
+
+      private
+
+      def own(configuration)
+        ActiveRecord::DatabaseConfigurations::HashConfig.new(
+          configuration.env_name, "replicates_to", configuration.configuration_hash.merge(OVERRIDES)
+        )
+      end
+
+      def role
+        {role: ActiveRecord::Base.default_role, shard: ActiveRecord::Base.default_shard}
+      end
+    end
+
+    class << self
+      # @return [ActiveRecord::ConnectionAdapters::AbstractAdapter] this thread's connection of a model
+      def connection_of(model)
+        model.respond_to?(:lease_connection) ? model.lease_connection : model.connection
+      end
+
+      # @return [Notes] of the innermost open transaction
+      def notes_of(model)
+        connection_of(model).current_transaction.replicates_to_notes
+      end
+
+      # save, touch and destroy always open one; whoever calls these statements without has no commit to publish at.
+      def refuse_outside_transaction(model, write)
+        return if !Noting.on? || connection_of(model).transaction_open?
+
+        raise BulkWriteRefused, BulkWrites.message(model, write)
+      end
+
+      # @return [Object] equal for connections to the same database with the same configuration
+      def database_of(connection)
+        connection.pool.db_config.configuration_hash.slice(:url, :host, :port, :database, :schema_search_path)
+      end
+
+      # @return [Boolean] whether an attribute has the type that its column gives it
+      def column_type?(model, column)
+        declared = unwrapped(model.type_for_attribute(column.name))
+        declared == unwrapped(connection_of(model).lookup_cast_type_from_column(column))
+      end
+
+      # @return [Boolean]
+      def serialized?(model, name)
+        ActiveRecord::Type::Serialized === model.type_for_attribute(name)
+      end
+
+      # @return [Boolean]
+      def enum?(model, name)
+        model.defined_enums.key?(name)
+      end
+
+      # @return [Boolean] whether logs must not show the attribute
+      def filtered?(model, name)
+        encrypted = model.respond_to?(:encrypted_attributes) && model.encrypted_attributes&.map(&:to_s)
+        return true if encrypted && encrypted.include?(name)
+
+        ActiveSupport::ParameterFilter.new(model.filter_attributes).filter_param(name, "shown") != "shown"
+      end
+
+      # @param records [Array<ActiveRecord::Base>] of one class
+      # @param associations [Array] as in `includes`
+      # @return [void]
+      def preload(records, associations)
+        return if records.empty? || associations.empty?
+
+        preloader = ActiveRecord::Associations::Preloader
+        if preloader.instance_method(:initialize).arity.zero?
+          preloader.new.preload(records, associations)
+        else
+          preloader.new(records: records, associations: associations).call
+        end
+      end
+
+      private
+
+      # Time zone conversion and optimistic locking wrap a column's type without changing what it means.
+      def unwrapped(type)
+        type = type.__getobj__ while wrapper?(type)
+        type
+      end
+
+      def wrapper?(type)
+        ActiveRecord::AttributeMethods::TimeZoneConversion::TimeZoneConverter === type || ActiveRecord::Locking::LockingType === type
+      end
+    end
+  end
+end
