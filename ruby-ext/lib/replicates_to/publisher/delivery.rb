@@ -1,0 +1,213 @@
+# frozen_string_literal: true
+
+require "replicates_to/publisher/sweep"
+require "replicates_to/publisher/context"
+
+module ReplicatesTo
+  class Publisher
+    # What the publisher's thread does: outbox rows become records, records go to the producer's queue, and what Kafka
+    # acknowledged leaves the outbox. Used by that thread alone, but for the counters.
+    class Delivery
+      # A row that cannot be published is tried again after 5 s, 10 s, 20 s, … 5 min.
+      BACKOFF_BASE = 5
+      BACKOFF_MAX = 300
+      REPORTS_MAX = 10_000
+      SLICE = 0.05
+
+      # @return [Native::Producer]
+      attr_reader :producer
+      # @return [Integer] rows that Kafka has acknowledged, and rows that could not be published, since the process began
+      attr_reader :acknowledged, :failed
+      # @return [Integer] records that found the queue full
+      attr_reader :left_to_sweep
+
+      def initialize
+        @producer = Kafka.producer
+        @in_flight = InFlight.new
+        @topics = Topics.new(@producer)
+        @acknowledged = @failed = @left_to_sweep = 0
+        @unsettled = {}
+        @sweep = Sweep.new
+      end
+
+      # @return [Boolean] whether nothing is on its way
+      def idle?
+        @in_flight.size.zero?
+      end
+
+      # @return [Hash{Symbol => Integer}]
+      def status
+        {queued_records: producer.queued_records, queued_bytes: producer.queued_bytes, acknowledged: acknowledged, failed: failed}
+      end
+
+      # @param database [String]
+      # @param ids [Array<Integer>] outbox rows, which this session may not be able to see
+      # @return [void]
+      def publish(database, ids)
+        ids = ids.reject { |id| @in_flight.include?(database, id) }
+        return if ids.empty?
+
+        changes = context.within(database) { |outbox| outbox.patiently { Batch.new(outbox, ids).read } }
+        changes.group_by { |change| change.row.model }.each { |model, of_model| enqueue(database, model, of_model) }
+      rescue ActiveRecord::StatementInvalid => e
+        context.raise_if_lost(database, e)
+        return refuse_unread(database, ids.first, e) if ids.one?
+
+        ids.each { |id| publish(database, [id]) }
+      end
+
+      # @return [Integer] rows taken from the outbox
+      def sweep(after)
+        return 0 if context.sandbox?
+
+        context.databases.sum do |database|
+          @sweep.run(context, database, after) { |ids| ids.each_slice(BATCH) { |slice| publish(database, slice) } }
+        end
+      end
+
+      # @return [Numeric] seconds
+      def next_sweep_in
+        @sweep.due_in
+      end
+
+      # @return [void]
+      def sweep_if_due
+        return unless ReplicatesTo.config["sweep.in_process"] && @sweep.due_in <= 0
+        return @sweep.postpone if crowded?
+
+        taken = sweep(ReplicatesTo.config["sweep.after"])
+        @sweep.done(taken)
+      end
+
+      # Deletes what Kafka has acknowledged, and marks what it refused.
+      #
+      # @return [void]
+      def settle_reports
+        until (reports = producer.drain(REPORTS_MAX)).empty?
+          settle(@in_flight.report(reports), reports.size)
+        end
+        write_settled
+      end
+
+      # The process ends: hands over what is waiting, gives Kafka the time that is left, forgets the rest.
+      #
+      # @return [void]
+      def finish(wakes, deadline)
+        wakes.each { |database, ids| ids.each_slice(BATCH) { |slice| publish(database, slice) if left(deadline).positive? } }
+        settle_reports until producer.flush([left(deadline), SLICE].min) || !left(deadline).positive?
+        settle_reports
+      ensure
+        producer.close([left(deadline), 0].max)
+        context.forget
+      end
+
+      # After an error nothing is known about the connections: the next turn makes new ones.
+      #
+      # @return [void]
+      def forget_connections
+        context.forget
+        @sweep.postpone
+      end
+
+      private
+
+      def context
+        @context ||= Context.new
+      end
+
+      # Kafka does not keep up: taking more rows on would only enqueue them twice.
+      def crowded?
+        @sweep.unfinished?(@in_flight) || producer.queued_records > ReplicatesTo.config["queue.records_max"] / 2
+      end
+
+      def enqueue(database, model, changes)
+        event = {model: model, destinations: changes.flat_map { |change| change.publications.map { |p| p.mapping.destination } }.uniq,
+                 records: 0, bytes: 0, queued: 0, full: 0}
+        settled = ActiveSupport::Notifications.instrument("publish.replicates_to", event) do
+          changes.filter_map { |change| enqueue_change(database, change, event) }.tap { event[:queued] = producer.queued_records }
+        end
+        settle(settled, 0)
+        write_settled
+      end
+
+      # @return [Integer, nil] the row's token, when it has nothing to wait for
+      def enqueue_change(database, change, event)
+        token = @in_flight.open(database, change)
+        waiting = change.publications.sum { |publication| enqueue_record(change, publication, token, event) }
+        # The values would otherwise stay in memory until Kafka answers.
+        change.publications.clear
+        token if waiting.zero?
+      end
+
+      # @return [Integer] 1 when a report will come, else 0
+      def enqueue_record(change, publication, token, event)
+        mapping = publication.mapping
+        @topics.ensure(mapping.topic)
+        bytes = producer.publish(mapping.topic, mapping.schema, publication.key, publication.operation, change.version,
+                                 *change.row.created_at, nil, nil, publication.attributes, token)
+        event[bytes ? :records : :full] += 1
+        event[:bytes] += bytes.to_i
+        return @in_flight.enqueued(token) && 1 if bytes
+
+        @left_to_sweep += 1
+        @in_flight.queue_full(token)
+        0
+      rescue Error => e
+        change.refuse(e, destination: mapping.destination)
+        0
+      end
+
+      def refuse_unread(database, id, error)
+        context.within(database) do |outbox|
+          row = outbox.find(ReplicatesTo.config["source"], [id]).first
+          next unless row
+
+          change = Change.new(row, [])
+          change.refuse(error)
+          settle([@in_flight.open(database, change)], 0)
+        end
+        write_settled
+      end
+
+      def settle(tokens, reports)
+        @in_flight.settle(tokens).each do |database, settled|
+          waiting = @unsettled[database] ||= InFlight::Settled.new([], [])
+          waiting.delivered.concat(settled.delivered)
+          waiting.refused.concat(settled.refused)
+          @acknowledged += settled.delivered.size
+          @failed += settled.refused.size
+          ActiveSupport::Notifications.instrument(
+            "acknowledge.replicates_to", records: reports, failed: settled.refused.size, deleted: settled.delivered.size,
+                                         outbox_oldest_seconds: @sweep.oldest_seconds
+          )
+        end
+      end
+
+      # Kept until it went through: a database that is away must not make a delivered row look undelivered for longer
+      # than it is away.
+      def write_settled
+        @unsettled.each do |database, settled|
+          context.within(database) do |outbox|
+            outbox.patiently { outbox.delete(settled.delivered) }
+            settled.delivered.clear
+            settled.refused.shift.then { |change| mark(outbox, change) } while settled.refused.any?
+          end
+        end
+        @unsettled.clear
+      end
+
+      def mark(outbox, change)
+        row = change.row
+        outbox.patiently { outbox.fail(row.id, change.error.message, [BACKOFF_BASE * (2**row.attempts), BACKOFF_MAX].min) }
+        ActiveSupport::Notifications.instrument(
+          "error.replicates_to", kind: change.kind, model: row.model, primary_key: row.primary_key,
+                                 destination: change.destination, exception: change.error
+        )
+      end
+
+      def left(deadline)
+        deadline - Process.clock_gettime(Process::CLOCK_MONOTONIC)
+      end
+    end
+  end
+end
