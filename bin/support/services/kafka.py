@@ -93,7 +93,7 @@ class Kafka:
             raise Failure(f"kafka did not start; the end of {self.log}:\n{process.tail(self.log)}")
 
     def stop(self):
-        process.end(self.pid(), lambda: self.pid() is not None, STOP_SECONDS)
+        process.end(self.pid(), STOP_SECONDS)
 
     def _fetch(self):
         """Has Maven copy the broker's jars, once; a copy cut short is never taken for a whole one."""

@@ -68,11 +68,13 @@ class Postgres:
             raise Failure(f"postgres did not start: {started.stderr}the end of {self.log}:\n{process.tail(self.log)}")
 
     def stop(self):
+        pid = self.pid()
         stopped = self._run(
             f"{find_programs()}/pg_ctl", "stop", "-w", "-s", "-m", "fast", "-t", str(STOP_SECONDS), "-D", self.data,
         )
         if stopped.returncode != 0:
             raise Failure(f"postgres did not stop: {stopped.stderr}")
+        process.wait_until(lambda: process.has_ended(pid), STOP_SECONDS)
 
     def _create(self, programs):
         self._make_folder()

@@ -13,7 +13,7 @@ def command_line(pid):
     try:
         with open(f"/proc/{pid}/cmdline", "rb") as file:
             return file.read().replace(b"\0", b" ").decode(errors="replace")
-    except FileNotFoundError:
+    except (FileNotFoundError, ProcessLookupError):
         if os.path.isdir("/proc/self"):
             return ""
     return subprocess.run(["ps", "-p", str(pid), "-o", "command="], capture_output=True, text=True).stdout
@@ -39,13 +39,27 @@ def wait_until(condition, seconds):
     return True
 
 
-def end(pid, is_running, seconds):
+def has_ended(pid):
+    """True when a process is gone or a zombie: only then are its ports free. Its command line vanishes before that."""
+    try:
+        with open(f"/proc/{pid}/stat") as file:
+            return file.read().rpartition(")")[2].split()[0] in "ZX"
+    except (FileNotFoundError, ProcessLookupError):
+        if os.path.isdir("/proc/self"):
+            return True
+    try:
+        os.kill(pid, 0)
+        return False
+    except ProcessLookupError:
+        return True
+
+
+def end(pid, seconds):
     """Asks a process to end and insists after `seconds`."""
     os.kill(pid, signal.SIGTERM)
-    if wait_until(lambda: not is_running(), seconds):
-        return
-    os.kill(pid, signal.SIGKILL)
-    wait_until(lambda: not is_running(), seconds)
+    if not wait_until(lambda: has_ended(pid), seconds):
+        os.kill(pid, signal.SIGKILL)
+        wait_until(lambda: has_ended(pid), seconds)
 
 
 def tail(path, lines=20):
