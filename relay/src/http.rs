@@ -1,0 +1,126 @@
+//! The HTTP edge: turns an [`HttpRequest`] into an [`Exchange`], on one thread of its own.
+//!
+//! Requests arrive as [`Job`]s over a bounded channel and leave as [`Finished`], both in batches so that a burst costs
+//! one wake-up. hyper's HTTP/1.1 connections are driven directly, each by the task that owns it: no pool of a client
+//! library, no task per request, no lock. Read in this order:
+//!
+//! - [`hub`]: jobs in, answers out
+//! - [`pool`]: the connections of one destination
+//! - [`worker`]: one connection's life, from dial to idle to the next request
+//! - [`connection`]: one request and its answer
+//! - [`dial`], [`target`], [`tls`]: where to connect, and how
+//! - [`failure`]: what went wrong, in one word and one line
+mod connection;
+mod deadline;
+mod dial;
+mod failure;
+mod hub;
+mod pool;
+mod target;
+pub mod tls;
+mod worker;
+
+use std::io;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use relay_core::exchange::{Exchange, HttpRequest};
+use relay_core::settings;
+use tokio::sync::mpsc;
+
+pub use target::{UrlError, check_url};
+
+/// Batches of jobs that may wait for the thread. The sender bounds the requests in flight; this bounds only how far it
+/// runs ahead of a thread that is busy.
+const BATCHES_WAITING_MAX: usize = 64;
+
+/// What this edge must know of a destination.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    pub connect_timeout: Duration,
+    /// Bytes of a response body that are read.
+    pub response_bytes_max: usize,
+    /// Most connections, idle ones included.
+    pub concurrency: usize,
+}
+
+impl From<&settings::Destination> for Limits {
+    fn from(destination: &settings::Destination) -> Self {
+        Self {
+            connect_timeout: destination.connect_timeout,
+            response_bytes_max: destination.response_bytes_max,
+            concurrency: destination.concurrency,
+        }
+    }
+}
+
+/// A request to be made.
+#[derive(Debug)]
+pub struct Job {
+    /// Position in the list given to [`spawn`].
+    pub destination: usize,
+    /// Chosen by the caller, handed back as it is.
+    pub request_id: u64,
+    pub request: HttpRequest,
+}
+
+/// A request that was made, handed back for the log, and what it brought.
+#[derive(Debug)]
+pub struct Finished {
+    pub destination: usize,
+    pub request_id: u64,
+    pub request: HttpRequest,
+    pub exchange: Exchange,
+}
+
+/// The running thread. When every sender of jobs is gone it finishes what it has, hands over the answers and ends;
+/// when nobody takes answers any more it ends at once.
+#[derive(Debug)]
+pub struct HttpHandle {
+    jobs: mpsc::Sender<Vec<Job>>,
+    thread: JoinHandle<()>,
+}
+
+impl HttpHandle {
+    /// Where jobs go in.
+    pub fn jobs(&self) -> &mpsc::Sender<Vec<Job>> {
+        &self.jobs
+    }
+
+    /// Takes no more jobs and waits for those in flight.
+    ///
+    /// # Panics
+    ///
+    /// When the thread has panicked.
+    pub fn join(self) {
+        drop(self.jobs);
+        self.thread.join().expect("the http thread panicked");
+    }
+}
+
+/// Starts the thread `http` for these destinations. A batch of answers becomes one message on `answers`.
+///
+/// # Errors
+///
+/// When the thread or its event loop cannot be created.
+pub fn spawn<A>(
+    destinations: Vec<Limits>,
+    tls: Arc<rustls::ClientConfig>,
+    answers: mpsc::Sender<A>,
+) -> io::Result<HttpHandle>
+where
+    A: From<Vec<Finished>> + Send + 'static,
+{
+    let (jobs, arriving) = mpsc::channel(BATCHES_WAITING_MAX);
+    let thread = std::thread::Builder::new()
+        .name("http".into())
+        .spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build_local(tokio::runtime::LocalOptions::default())
+                .expect("an event loop for http");
+            runtime.block_on(hub::run(&destinations, tls, arriving, answers));
+        })?;
+    Ok(HttpHandle { jobs, thread })
+}

@@ -1,0 +1,94 @@
+//! The edge as a test holds it: requests go in, finished ones come out, and no wait is endless.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use relay_core::exchange::{Answer, End, ErrorClass, HttpRequest};
+use replicates_relay::http::{self, Finished, HttpHandle, Job, Limits, tls};
+use rustls::RootCertStore;
+use tokio::sync::mpsc;
+
+/// No test waits longer for an answer.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+pub const LIMITS: Limits = Limits {
+    connect_timeout: Duration::from_secs(2),
+    response_bytes_max: 64 * 1024,
+    concurrency: 4,
+};
+
+pub struct Edge {
+    pub handle: HttpHandle,
+    pub answers: mpsc::Receiver<Vec<Finished>>,
+    arrived: Vec<Finished>,
+}
+
+impl Edge {
+    pub fn start() -> Self {
+        Self::with(&[LIMITS])
+    }
+
+    pub fn with(destinations: &[Limits]) -> Self {
+        Self::with_tls(destinations, tls::with_roots(RootCertStore::empty()))
+    }
+
+    pub fn with_tls(destinations: &[Limits], tls: Arc<rustls::ClientConfig>) -> Self {
+        let (sender, answers) = mpsc::channel(16);
+        Self {
+            handle: http::spawn(destinations.to_vec(), tls, sender).unwrap(),
+            answers,
+            arrived: Vec::new(),
+        }
+    }
+
+    pub async fn submit(&self, jobs: Vec<Job>) {
+        self.handle.jobs().send(jobs).await.unwrap();
+    }
+
+    /// The next finished request.
+    pub async fn next(&mut self) -> Finished {
+        while self.arrived.is_empty() {
+            let batch = tokio::time::timeout(PATIENCE, self.answers.recv()).await;
+            self.arrived = batch.expect("no answer came").expect("the edge ended");
+        }
+        self.arrived.remove(0)
+    }
+
+    /// Makes one request.
+    pub async fn call(&mut self, request: HttpRequest) -> Finished {
+        self.submit(vec![job(0, 1, request)]).await;
+        self.next().await
+    }
+}
+
+pub fn job(destination: usize, request_id: u64, request: HttpRequest) -> Job {
+    Job {
+        destination,
+        request_id,
+        request,
+    }
+}
+
+pub fn post(url: &str, body: &[u8]) -> HttpRequest {
+    HttpRequest {
+        url: url.into(),
+        headers: vec![("content-type", "application/json".into())],
+        configured_headers: Arc::new([]),
+        body: body.to_vec(),
+        timeout: Duration::from_secs(5),
+    }
+}
+
+pub fn answered(finished: &Finished) -> &Answer {
+    match &finished.exchange.end {
+        End::Answered(answer) => answer,
+        End::Failed { class, error } => panic!("{}: {error}", class.as_str()),
+    }
+}
+
+pub fn failed(finished: &Finished) -> (ErrorClass, &str) {
+    match &finished.exchange.end {
+        End::Failed { class, error } => (*class, error),
+        End::Answered(answer) => panic!("answered {}", answer.status),
+    }
+}
