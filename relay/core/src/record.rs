@@ -269,3 +269,6 @@ fn traceparent(header: &[u8]) -> Option<Box<str>> {
             .all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f' | b'-'));
     has_form.then(|| text.into())
 }
+
+#[cfg(test)]
+mod tests;
