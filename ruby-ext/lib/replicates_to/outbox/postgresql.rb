@@ -48,7 +48,7 @@ module ReplicatesTo
       # @yield inside a transaction of its own
       def reading
         @connection.transaction do
-          @connection.execute("set local row_security = off", "ReplicatesTo Outbox")
+          @connection.execute("set local row_security = off", "ReplicatesTo")
           yield
         end
       end
@@ -63,6 +63,13 @@ module ReplicatesTo
         yield
       end
 
+      # Holds other processes off a table until the transaction ends.
+      #
+      # @return [void]
+      def lock(table)
+        @connection.execute("lock table #{table} in share row exclusive mode", "ReplicatesTo")
+      end
+
       # @return [Boolean]
       def exists?
         !select("select to_regclass('replicates_to_outbox')::text as name").first["name"].nil?
@@ -73,9 +80,8 @@ module ReplicatesTo
         "replicates_to_outbox, CACHE 1"
       end
 
-      private
-
-      def find_fault
+      # @return [String, nil] why its ids cannot be versions
+      def fault
         return MISSING unless exists?
 
         cache = select(<<~SQL).first&.fetch("seqcache")
@@ -88,6 +94,18 @@ module ReplicatesTo
         "the sequence of replicates_to_outbox has CACHE #{cache}, which hands out ids in another order than rows are written: it must be 1"
       end
 
+      # @return [Object] the database's time in so many seconds, for {SQL}
+      def later(seconds)
+        Arel.sql("clock_timestamp() + interval '#{seconds.to_f} seconds'")
+      end
+
+      # @return [Object] the database's time so many seconds ago, for {SQL}
+      def earlier(seconds)
+        Arel.sql("clock_timestamp() - interval '#{seconds.to_f} seconds'")
+      end
+
+      private
+
       def created_at_columns
         "floor(extract(epoch from created_at))::bigint as seconds, " \
           "(extract(microseconds from created_at)::bigint %% 1000000 * 1000) as nanoseconds"
@@ -95,14 +113,6 @@ module ReplicatesTo
 
       def age_of(time)
         "extract(epoch from clock_timestamp() - #{time})::float8"
-      end
-
-      def later(seconds)
-        Arel.sql("clock_timestamp() + interval '#{seconds.to_f} seconds'")
-      end
-
-      def earlier(seconds)
-        Arel.sql("clock_timestamp() - interval '#{seconds.to_f} seconds'")
       end
 
       def lock_key(source)

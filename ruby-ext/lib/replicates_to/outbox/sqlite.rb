@@ -9,6 +9,7 @@ module ReplicatesTo
       SLICE = 5_000
       # Times are text of one width, so that they compare as text.
       TIME = "%Y-%m-%d %H:%M:%S.%6N"
+      IN_MEMORY = "a database in memory belongs to one connection: the publisher could not see its rows"
       BUSY_PAUSE = 0.01
       BUSY_SECONDS_MAX = 10
 
@@ -49,13 +50,13 @@ module ReplicatesTo
       # @return [Integer]
       def draw_id
         patiently do
-          @connection.execute("begin immediate", "ReplicatesTo Outbox")
+          @connection.execute("begin immediate", "ReplicatesTo")
           id = select(<<~SQL, now: earlier(0)).first["id"]
             insert into replicates_to_outbox (source, model, primary_key, operation, created_at)
             values ('', '', '[]', 'update', %<now>s) returning id
           SQL
           delete([id])
-          @connection.execute("commit", "ReplicatesTo Outbox")
+          @connection.execute("commit", "ReplicatesTo")
           id
         end
       end
@@ -76,6 +77,13 @@ module ReplicatesTo
         end
       end
 
+      # Becomes the one writer, by a write that changes nothing.
+      #
+      # @return [void]
+      def lock(table)
+        execute("update #{table} set id = id where 1 = 0")
+      end
+
       # @return [Boolean]
       def exists?
         select("select 1 from sqlite_master where type = 'table' and name = 'replicates_to_outbox'").any?
@@ -86,9 +94,8 @@ module ReplicatesTo
         "replicates_to_outbox, AUTOINCREMENT"
       end
 
-      private
-
-      def find_fault
+      # @return [String, nil] why its ids cannot be versions
+      def fault
         return MISSING unless exists?
 
         declared = select("select sql from sqlite_master where name = 'replicates_to_outbox'").first["sql"]
@@ -97,20 +104,24 @@ module ReplicatesTo
         "replicates_to_outbox.id is not AUTOINCREMENT, so ids would be handed out twice and cannot be versions"
       end
 
+      # @return [Object] the database's time in so many seconds, for {SQL}
+      def later(seconds)
+        (Time.now.utc + seconds).strftime(TIME)
+      end
+
+      # @return [Object] the database's time so many seconds ago, for {SQL}
+      def earlier(seconds)
+        later(-seconds)
+      end
+
+      private
+
       def created_at_columns
         "cast(strftime('%%s', created_at) as integer) as seconds, cast(substr(created_at, 21, 6) as integer) * 1000 as nanoseconds"
       end
 
       def age_of(time)
         "(julianday('now') - julianday(#{time})) * 86400"
-      end
-
-      def later(seconds)
-        (Time.now.utc + seconds).strftime(TIME)
-      end
-
-      def earlier(seconds)
-        later(-seconds)
       end
 
       def monotonic

@@ -1,18 +1,12 @@
 # frozen_string_literal: true
 
+require "replicates_to/sql"
+
 module ReplicatesTo
   module Outbox
-    # What both databases share: the statements that are plain SQL, and how values get into them.
-    #
-    # Values are quoted into the text rather than bound: with prepared statements switched off (PgBouncer), Rails'
-    # SQLite adapter does not bind at all.
-    class Statements
+    # What both databases share: the statements that are plain SQL.
+    class Statements < SQL
       MISSING = "table replicates_to_outbox is missing: run rails g replicates_to:install, then rails db:migrate"
-
-      # @param connection [ActiveRecord::ConnectionAdapters::AbstractAdapter]
-      def initialize(connection)
-        @connection = connection
-      end
 
       # Refuses an outbox whose ids could not be versions. Looked at once for each database and process.
       #
@@ -21,7 +15,7 @@ module ReplicatesTo
         database = RailsPrivate.database_of(@connection)
         return if Statements.verified.include?(database)
 
-        fault = find_fault
+        fault = self.fault
         raise ConfigurationError, fault if fault
 
         Statements.verified << database
@@ -77,6 +71,13 @@ module ReplicatesTo
         values && [values["id"], values["seconds"].to_f.round(1)]
       end
 
+      # @return [Integer] rows older than so many seconds
+      def older(source, seconds)
+        select(<<~SQL, source: source, before: earlier(seconds)).first["rows"]
+          select count(*) as rows from replicates_to_outbox where source = %<source>s and created_at <= %<before>s
+        SQL
+      end
+
       # @return [Array<Failing>]
       def failing(source, limit: 100)
         select(<<~SQL, source: source, limit: limit).map { |values| Failing.new(**values.transform_keys(&:to_sym)) }
@@ -94,39 +95,16 @@ module ReplicatesTo
         {rows: values["rows"], failing: values["failing"], oldest_seconds: values["oldest_seconds"]&.to_f&.round(1)}
       end
 
+      # @return [Backfill::Runs] remembered in the same database
+      def runs
+        Backfill::Runs.new(@connection)
+      end
+
       private
 
       def row(values)
         Row.new(id: values["id"], model: values["model"], primary_key: values["primary_key"], operation: values["operation"],
                 created_at: [values["seconds"], values["nanoseconds"]], attempts: values["attempts"])
-      end
-
-      def select(sql, **values)
-        return [] if values[:ids] == []
-
-        @connection.exec_query(fill(sql, values), "ReplicatesTo Outbox").to_a
-      end
-
-      def ids(sql, **values)
-        select(sql, **values).map { |row| row["id"] }
-      end
-
-      def execute(sql, **values)
-        return if values[:ids] == []
-
-        @connection.exec_update(fill(sql, values), "ReplicatesTo Outbox")
-      end
-
-      def fill(sql, values)
-        format(sql, **values.transform_values { |value| literal(value) })
-      end
-
-      def literal(value)
-        case value
-        when Array then value.map { |element| literal(element) }.join(", ")
-        when Arel::Nodes::SqlLiteral then value
-        else @connection.quote(value)
-        end
       end
     end
   end

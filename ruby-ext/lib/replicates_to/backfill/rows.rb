@@ -1,0 +1,69 @@
+# frozen_string_literal: true
+
+module ReplicatesTo
+  class Backfill
+    # Reads the rows of a run in the order of their primary key, each batch in a transaction of its own.
+    class Rows
+      # Counting a larger table would take longer than it is worth; PostgreSQL estimates it.
+      COUNTED_MAX = 1_000_000
+
+      # @param options [Options]
+      def initialize(options)
+        @options = options
+        @model = options.model
+      end
+
+      # @param cursor [String, nil] primary key of the last row read, as JSON
+      # @return [Array<ActiveRecord::Base>] the next rows, with the associations that computes read
+      def after(cursor)
+        neutral do
+          relation = selected.reorder(@model.primary_key => :asc).limit(@options.batch)
+          relation = relation.where(@model.arel_table[@model.primary_key].gt(PrimaryKey.load(@model, cursor))) if cursor
+          relation.to_a.tap { |records| records.group_by(&:class).each { |klass, of_class| preload(klass, of_class) } }
+        end
+      end
+
+      # @return [String] where a run that stops behind this row continues
+      def cursor(record)
+        PrimaryKey.dump(@model, record.id)
+      end
+
+      # @return [(Integer, Boolean)] rows, and whether that is an estimate
+      def count
+        estimate = estimated_rows
+        return [estimate, true] if estimate > COUNTED_MAX
+
+        [neutral { selected.count }, false]
+      end
+
+      private
+
+      # Scopes of the model itself do not apply, the one that was asked for does.
+      def selected
+        relation = @model.unscoped
+        relation = relation.public_send(@options.scope) if @options.scope
+        @options.where ? relation.where(@options.where) : relation
+      end
+
+      def preload(klass, records)
+        included = @options.destinations.filter_map { |destination| klass.replicates_to_declarations[destination]&.includes }
+        RailsPrivate.preload(records, included.flatten(1).uniq)
+      end
+
+      def neutral(&block)
+        connection = RailsPrivate.connection_of(@model)
+        connection.uncached do
+          I18n.with_locale(I18n.default_locale) { Time.use_zone(Time.zone_default) { Outbox.on(connection).reading(&block) } }
+        end
+      end
+
+      def estimated_rows
+        connection = RailsPrivate.connection_of(@model)
+        return 0 if Outbox.on(connection).is_a?(Outbox::SQLite)
+
+        plan = connection.select_value("explain (format json) #{selected.to_sql}")
+        JSON.parse(plan).dig(0, "Plan", "Plan Rows").to_i
+      end
+    end
+  end
+end
