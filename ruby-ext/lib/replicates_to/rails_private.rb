@@ -170,6 +170,17 @@ module ReplicatesTo
         connection.pool.db_config.configuration_hash.slice(:url, :host, :port, :database, :schema_search_path)
       end
 
+      # @return [Boolean] whether the database ends with its connection
+      def in_memory?(connection)
+        connection.adapter_name == "SQLite" && connection.pool.db_config.database.to_s.match?(/\A(:memory:)?\z|mode=memory/)
+      end
+
+      # @return [Array<Symbol>] of the model's database
+      def shards_of(model)
+        manager = model.connection_handler.send(:get_pool_manager, model.connection_specification_name)
+        manager ? manager.shard_names.uniq : []
+      end
+
       # @return [Boolean] whether an attribute has the type that its column gives it
       def column_type?(model, column)
         declared = unwrapped(model.type_for_attribute(column.name))

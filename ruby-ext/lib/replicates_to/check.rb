@@ -1,0 +1,68 @@
+# frozen_string_literal: true
+
+require "replicates_to/check/findings"
+require "replicates_to/check/database"
+require "replicates_to/check/topics"
+
+module ReplicatesTo
+  # `rake replicates_to:check`: everything that must be right before a change can arrive, and what is likely wrong.
+  class Check
+    # @param out [IO]
+    # @param create_topics [Boolean] make the topics that are missing
+    def initialize(out, create_topics: false, json: false)
+      @findings = Findings.new(out, json: json)
+      @create_topics = create_topics
+    end
+
+    # @return [Boolean] whether nothing is wrong; warnings do not count
+    def run
+      check_configuration
+      mappings = check_mappings
+      check_public_names(mappings)
+      Database.new(@findings).run
+      Topics.new(@findings, mappings, create: @create_topics).run
+      @findings.summarise
+    end
+
+    private
+
+    def check_configuration
+      config = ReplicatesTo.config
+      @findings.ok("config", "source #{config['source']}, generation #{config['generation']}, Kafka at #{config['kafka.brokers']}")
+      @findings.warn("config", "enabled is false: nothing is noted") unless config["enabled"]
+    end
+
+    # @return [Array<Mapping>] those that fit their tables
+    def check_mappings
+      models = ReplicatesTo.models
+      @findings.warn("models", "no model declares replicates_to") if models.empty?
+      models.flat_map do |model|
+        model.replicates_to_declarations.keys.filter_map { |destination| check_mapping(model, destination) }
+      end
+    end
+
+    def check_mapping(model, destination)
+      subject = "#{model.name} -> #{destination}"
+      mapping = model.replicates_to_mapping(destination)
+      @findings.ok(subject, "#{mapping.fields.size} fields, mapping #{mapping.fingerprint_hex}")
+      mapping
+    rescue MappingError => e
+      @findings.fail(subject, e.message.delete_prefix("#{model.name}: ").delete_prefix("replicates_to :#{destination} "))
+      nil
+    rescue ActiveRecord::ActiveRecordError => e
+      @findings.fail(subject, e.message)
+      nil
+    end
+
+    # Two tables under one public name would overwrite each other's rows at the consumer.
+    def check_public_names(mappings)
+      mappings.group_by { |mapping| [mapping.destination, mapping.public_name] }.each do |(destination, name), same|
+        tables = same.group_by { |mapping| mapping.model.table_name }
+        next if tables.size == 1
+
+        models = same.map { |mapping| mapping.model.name }
+        @findings.fail("#{name} -> #{destination}", "is the name of #{models.join(' and ')}: give one an as:")
+      end
+    end
+  end
+end

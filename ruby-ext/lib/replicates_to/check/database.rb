@@ -1,0 +1,66 @@
+# frozen_string_literal: true
+
+module ReplicatesTo
+  class Check
+    # The outbox of each database, and what reaches replicated tables without Rails.
+    class Database
+      # @param findings [Findings]
+      def initialize(findings)
+        @findings = findings
+      end
+
+      # @return [void]
+      def run
+        models = ReplicatesTo.models
+        models.group_by(&:connection_specification_name).each_value { |of_database| check_outbox(of_database.first) }
+        models.each { |model| check_shards(model) }
+        models.uniq(&:table_name).each { |model| check_foreign_keys(model) }
+      end
+
+      private
+
+      def check_outbox(model)
+        connection = RailsPrivate.connection_of(model)
+        outbox = Outbox.on(connection)
+        fault = outbox.fault
+        return @findings.fail("outbox", fault) if fault
+        return @findings.fail("outbox", Outbox::SQLite::IN_MEMORY) if RailsPrivate.in_memory?(connection)
+
+        report(outbox)
+      rescue MappingError => e
+        @findings.fail("outbox", "#{model.name}: #{e.message}")
+      rescue ActiveRecord::ActiveRecordError => e
+        @findings.fail("outbox", "the database of #{model.name} does not answer: #{e.message}")
+      end
+
+      def report(outbox)
+        source, after = ReplicatesTo.config["source"], ReplicatesTo.config["sweep.after"]
+        old = outbox.older(source, after)
+        @findings.ok("outbox", "#{outbox.describe}, #{old} rows older than #{after} s")
+        failing = outbox.failing(source, limit: 1).first
+        return unless failing
+
+        @findings.warn("outbox", "#{outbox.counts(source)[:failing]} rows cannot be published, the first is " \
+                                 "#{failing.model} #{failing.primary_key}: #{failing.error}")
+      end
+
+      def check_shards(model)
+        shards = RailsPrivate.shards_of(model)
+        @findings.fail(model.name, "lives in the shards #{shards.join(', ')}, which replicates_to does not support") if shards.size > 1
+      end
+
+      # The database changes these rows by itself, past every callback.
+      def check_foreign_keys(model)
+        RailsPrivate.connection_of(model).foreign_keys(model.table_name).each do |key|
+          actions = {"on delete" => key.on_delete, "on update" => key.on_update}
+          action = actions.find { |_, value| %i[cascade nullify].include?(value) } || next
+
+          foreign_key = "the foreign key to #{key.to_table} (#{action.join(' ')})"
+          @findings.warn(model.name, "#{foreign_key} changes rows of #{model.table_name} unnoticed")
+        end
+      rescue ActiveRecord::ActiveRecordError => e
+        @findings.fail(model.name, e.message)
+      end
+    end
+  end
+end
