@@ -1,0 +1,548 @@
+//! The configuration as an operator meets it: what holds, and what is said about what cannot hold.
+
+use std::time::Duration;
+
+use replicates_relay::config::{Config, DEFAULTS, Environment, Role, StoreKind};
+
+/// The least that a relay needs.
+const LEAST: &str = r#"
+[kafka]
+brokers = ["127.0.0.1:9092"]
+[store]
+url = "sqlite://relay.db"
+[destinations.billing]
+url = "https://billing.internal/replicates_to"
+"#;
+
+fn parse(text: &str) -> Config {
+    Config::parse("relay.toml", text, &Environment::default()).unwrap()
+}
+
+fn problems(text: &str, environment: &Environment) -> Vec<String> {
+    let problems = Config::parse("relay.toml", text, environment).unwrap_err();
+    problems.iter().map(ToString::to_string).collect()
+}
+
+#[test]
+fn a_short_file_is_completed_by_the_built_in_defaults() {
+    let config = parse(LEAST);
+    assert_eq!(config.relay.drain_timeout, Duration::from_secs(25));
+    assert_eq!(config.kafka.group("billing"), "replicates-relay.billing");
+    assert_eq!(config.store.url.kind(), StoreKind::Sqlite);
+    let billing = &config.destinations[0];
+    assert_eq!(billing.concurrency, 64);
+    assert_eq!(billing.retention.failure, Duration::from_secs(30 * 86_400));
+    let route = billing.route_of("Vehicle");
+    assert_eq!(&*route.url, "https://billing.internal/replicates_to");
+    assert_eq!((route.retry.max_retries, route.retry.in_place), (12, 2));
+    assert_eq!(route.timeout, Duration::from_secs(15));
+}
+
+#[test]
+fn a_route_beats_a_destination_which_beats_the_defaults() {
+    let config = parse(&format!(
+        "{LEAST}
+        retry = {{ max_retries = 1 }}
+        timeout = \"3s\"
+        [destinations.billing.routes.Vehicle.retry]
+        max_retries = 5
+        [destinations.search]
+        url = \"http://search\"
+        sources = [\"monolith\"]
+        [defaults]
+        timeout = \"9s\"
+        headers = {{ X-Tenant = \"main\" }}
+        [defaults.retry]
+        max_retries = 7
+        "
+    ));
+    let [billing, search] = &config.destinations[..] else {
+        panic!("{config:?}")
+    };
+    assert_eq!(billing.route_of("Vehicle").retry.max_retries, 5);
+    assert_eq!(billing.route_of("Driver").retry.max_retries, 1);
+    assert_eq!(search.route_of("Driver").retry.max_retries, 7);
+    assert_eq!(billing.route.timeout, Duration::from_secs(3));
+    assert_eq!(search.route.timeout, Duration::from_secs(9));
+    assert_eq!(search.sources, ["monolith"]);
+    let header = &billing.route_of("Vehicle").headers[0];
+    assert_eq!(
+        (header.name.as_str(), header.value.as_str()),
+        ("x-tenant", "main")
+    );
+}
+
+#[test]
+fn retries_in_place_are_never_more_than_all_retries() {
+    let config = parse(&format!(
+        "{LEAST}\n[destinations.billing.routes.\"Fleet::Car\".retry]\nmax_retries = 1"
+    ));
+    let billing = &config.destinations[0];
+    assert_eq!(billing.route_of("Fleet::Car").retry.in_place, 1);
+    assert_eq!(billing.route_of("Vehicle").retry.in_place, 2);
+}
+
+#[test]
+fn the_environment_beats_the_file() {
+    let environment = Environment::of([
+        ("RELAY__STORE__CONNECTIONS_MAX", "7"),
+        ("RELAY__DESTINATIONS__BILLING__URL", "\"http://other/x\""),
+        ("RELAY__KAFKA__BROKERS", "[\"a:1\", \"b:2\"]"),
+        ("RELAY__DEFAULTS__RETENTION__SUCCESS", "'1h'"),
+    ]);
+    let config = Config::parse("relay.toml", LEAST, &environment).unwrap();
+    assert_eq!(config.store.connections_max, 7);
+    assert_eq!(config.kafka.brokers, ["a:1", "b:2"]);
+    let billing = &config.destinations[0];
+    assert_eq!(&*billing.route.url, "http://other/x");
+    assert_eq!(billing.retention.success, Duration::from_secs(3600));
+}
+
+#[test]
+fn a_disabled_destination_is_checked_and_named_but_not_delivered_to() {
+    let config = parse(&format!("{LEAST}\nenabled = false"));
+    assert!(config.destinations.is_empty());
+    assert_eq!(config.disabled_destinations, ["billing".into()]);
+}
+
+#[test]
+fn every_problem_is_told_at_once_with_its_line() {
+    let text = r#"
+[relay]
+drain_timout = "25s"
+[kafka]
+commit_interval = "1ms"
+[store]
+url = "mysql://x"
+[telemetri]
+level = "debug"
+[destinations.Billing]
+concurrency = "many"
+"#;
+    let environment = Environment::of([("RELAY__LOG__FLUSH_ROWS", "0")]);
+    assert_eq!(
+        problems(text, &environment),
+        [
+            "destinations.Billing.url is required",
+            "kafka.brokers is required",
+            "relay.toml:3: relay.drain_timout is unknown (did you mean drain_timeout?)",
+            "relay.toml:5: kafka.commit_interval must be a duration from 50ms to 10s, like \"500ms\" \"5s\" \"10m\" \"6h\" \"7d\", not \"1ms\"",
+            "relay.toml:7: store.url must be postgres://… or sqlite://path, not \"mysql://x\"",
+            "relay.toml:8: telemetri is unknown (did you mean telemetry?)",
+            "relay.toml:10: destinations.Billing must be named [a-z][a-z0-9_]{0,62}",
+            "relay.toml:11: destinations.Billing.concurrency must be a whole number from 1 to 4096, not \"many\"",
+            "RELAY__LOG__FLUSH_ROWS: log.flush_rows must be a whole number from 1 to 50000, not 0",
+        ]
+    );
+}
+
+/// A line of a destination, and what is said about it.
+const WRONG_VALUES: &[(&str, &str)] = &[
+    (
+        "timeout = 5",
+        "timeout must be a duration from 100ms to 5m, like \"500ms\" \"5s\" \"10m\" \"6h\" \"7d\", not 5",
+    ),
+    (
+        "timeout = \"50ms\"",
+        "timeout must be a duration from 100ms to 5m, like \"500ms\" \"5s\" \"10m\" \"6h\" \"7d\", not \"50ms\"",
+    ),
+    (
+        "response_max = \"1kb\"",
+        "response_max must be a size from 1KiB to 16MiB, like \"64KiB\" \"1MiB\", not \"1kb\"",
+    ),
+    (
+        "concurrency = 0",
+        "concurrency must be a whole number from 1 to 4096, not 0",
+    ),
+    (
+        "concurrency = -1",
+        "concurrency must be a whole number from 1 to 4096, not -1",
+    ),
+    (
+        "concurrency = 99999999999999999999",
+        "concurrency must be a whole number from 1 to 4096, not 99999999999999999999",
+    ),
+    ("method = \"PUT\"", "method must be \"POST\", not \"PUT\""),
+    (
+        "enabled = \"yes\"",
+        "enabled must be true or false, not \"yes\"",
+    ),
+    (
+        "start = \"earliset\"",
+        "start must be \"earliest\" or \"latest\", not \"earliset\" (did you mean earliest?)",
+    ),
+    (
+        "start = 2026-11-22",
+        "start must be \"earliest\" or \"latest\", not 2026-11-22",
+    ),
+    (
+        "log_body = \"some\"",
+        "log_body must be \"none\" or \"failures\" or \"all\", not \"some\" (the nearest is none)",
+    ),
+    (
+        "sources = [\"Mono\"]",
+        "sources[0] must be a source: [a-z][a-z0-9_-]{0,62}, not \"Mono\"",
+    ),
+    (
+        "sources = \"monolith\"",
+        "sources must be a list, not \"monolith\"",
+    ),
+    (
+        "mask = [3]",
+        "mask[0] must be the name of an attribute, not 3",
+    ),
+    (
+        "retention = \"7d\"",
+        "retention must be a table, not \"7d\"",
+    ),
+    (
+        "retention = { sucess = \"1h\" }",
+        "retention.sucess is unknown (did you mean success?)",
+    ),
+    (
+        "retry = { max_retries = 101 }",
+        "retry.max_retries must be a whole number from 0 to 100, not 101",
+    ),
+    (
+        "retry = { base = \"2h\", cap = \"1h\" }",
+        "retry.cap must be at least destinations.search.retry.base (2h), not \"1h\"",
+    ),
+    (
+        "retry = { factor = 0.5 }",
+        "retry.factor must be a number from 1 to 10, not 0.5",
+    ),
+    (
+        "retry = { jitter = 2 }",
+        "retry.jitter must be a number from 0 to 1, not 2",
+    ),
+    (
+        "retry = { jitter = nan }",
+        "retry.jitter must be a number from 0 to 1, not NaN",
+    ),
+    (
+        "breaker = { open_base = \"2m\" }",
+        "defaults.breaker.open_cap must be at least destinations.search.breaker.open_base (2m), not \"1m\"",
+    ),
+    (
+        "headers = { \"Content-Type\" = \"x\" }",
+        "headers.Content-Type is refused: the relay sends that header itself",
+    ),
+    (
+        "headers = { \"replicates-to-key\" = \"x\" }",
+        "headers.replicates-to-key is refused: the relay sends that header itself",
+    ),
+    (
+        "headers = { \"a b\" = \"x\" }",
+        "headers.a b is not a header's name",
+    ),
+    (
+        "headers = { a = \"x\\ny\" }",
+        "headers.a must be printable ASCII",
+    ),
+    (
+        "headers = { a = \"x\", A = \"y\" }",
+        "headers.a is there twice: names of headers ignore case",
+    ),
+    ("headers = { a = 1 }", "headers.a must be a string, not 1"),
+    (
+        "routes = { Vehicle = { timeout = \"5s\" } }",
+        "routes.Vehicle.timeout is unknown (the nearest is retry)",
+    ),
+    (
+        "routes = { Vehicle = { retry = { base = \"5s\" } } }",
+        "routes.Vehicle.retry.base is unknown (the nearest is max_retries)",
+    ),
+    (
+        "routes = { \"Ve-hicle\" = {} }",
+        "routes.Ve-hicle must be named like a model: Vehicle, or Fleet::Car in quotes",
+    ),
+    (
+        "batch = { max_records = 100 }",
+        "batch is unknown (did you mean",
+    ),
+    (
+        "auth = { type = \"basic\" }",
+        "auth is unknown (the nearest is",
+    ),
+    (
+        "egress = { allow = [] }",
+        "egress is unknown (the nearest is",
+    ),
+    ("rate_limit = 5", "rate_limit is unknown (the nearest is"),
+];
+
+#[test]
+fn wrong_values_are_told_by_key_value_and_what_is_allowed() {
+    let long = "x".repeat(64);
+    for (line, message) in WRONG_VALUES {
+        let text = format!("{LEAST}\n[destinations.search]\nurl = \"http://search\"\n{line}\n");
+        let found = problems(&text, &Environment::default());
+        assert_eq!(found.len(), 1, "{line}: {found:#?}");
+        let expected = if message.starts_with("defaults.") {
+            format!("relay.default.toml: {message}")
+        } else {
+            format!("relay.toml:11: destinations.search.{message}")
+        };
+        if message.ends_with("(did you mean") || message.ends_with("(the nearest is") {
+            let known = expected.split(" (").next().unwrap();
+            assert!(
+                found[0].starts_with(known) && found[0].ends_with(')'),
+                "{line}: {found:#?}"
+            );
+        } else {
+            assert_eq!(found[0], expected, "{line}");
+        }
+    }
+    let text = format!("{LEAST}\n[destinations.{long}]\nurl = \"http://x\"");
+    assert_eq!(problems(&text, &Environment::default()).len(), 1);
+}
+
+#[test]
+fn urls_that_no_request_could_use_are_refused() {
+    for url in [
+        "",
+        "billing.internal/x",
+        "/x",
+        "ftp://billing/x",
+        "http://",
+        "http://user:pw@billing/x",
+        "http://billing/{key}",
+        "http://billing/x#y",
+        "http://bil ling/",
+    ] {
+        let text = format!("{LEAST}\n[destinations.search]\nurl = \"{url}\"");
+        let found = problems(&text, &Environment::default());
+        assert_eq!(found.len(), 1, "{url}: {found:#?}");
+        assert!(
+            found[0].starts_with(
+                "relay.toml:10: destinations.search.url must be an absolute http or https URL"
+            ),
+            "{url}: {found:#?}"
+        );
+        assert!(!found[0].contains("pw@"), "{found:#?}");
+    }
+}
+
+#[test]
+fn the_same_problem_of_the_defaults_is_told_once() {
+    let text = format!(
+        "{LEAST}\n[destinations.search]\nurl = \"http://search\"\n[defaults]\nconcurrency = 0\ntimout = \"1s\"\nurl = \"http://x\""
+    );
+    let found = problems(&text, &Environment::default());
+    assert_eq!(found.len(), 3, "{found:#?}");
+    assert_eq!(
+        found[0],
+        "relay.toml:12: defaults.concurrency must be a whole number from 1 to 4096, not 0"
+    );
+    assert_eq!(
+        found[1],
+        "relay.toml:13: defaults.timout is unknown (did you mean timeout?)"
+    );
+    assert!(found[2].starts_with("relay.toml:14: defaults.url is unknown"));
+}
+
+#[test]
+fn keys_that_do_not_exist_yet_are_unknown() {
+    let text = r#"
+[admin]
+console = true
+[telemetry]
+otlp_endpoint = "http://otel:4317"
+"#;
+    let found = problems(&format!("{LEAST}{text}"), &Environment::default());
+    assert_eq!(found.len(), 2, "{found:#?}");
+    assert!(found[0].starts_with("relay.toml:10: admin.console is unknown"));
+    assert!(found[1].starts_with("relay.toml:12: telemetry.otlp_endpoint is unknown"));
+}
+
+#[test]
+fn broken_toml_is_told_with_its_line() {
+    let found = problems("[kafka\nbrokers = [\n", &Environment::default());
+    assert!(
+        found
+            .iter()
+            .any(|line| line.starts_with("relay.toml:1: not valid TOML: ")),
+        "{found:#?}"
+    );
+}
+
+#[test]
+fn properties_that_the_relay_owns_or_librdkafka_refuses_are_told() {
+    let text = format!(
+        "{LEAST}\n[kafka.properties]\n\"group.id\" = \"x\"\n\"securty.protocol\" = \"ssl\"\n\"socket.timeout.ms\" = -5\n\"sasl.password\" = \"hunter2\""
+    );
+    let found = problems(&text, &Environment::default());
+    assert_eq!(found.len(), 4, "{found:#?}");
+    assert_eq!(
+        found[0],
+        "relay.toml:10: kafka.properties.group.id is the relay's own: set kafka.group_prefix"
+    );
+    assert!(
+        found[1].contains("kafka.properties.securty.protocol is refused by librdkafka: "),
+        "{found:#?}"
+    );
+    assert!(
+        found[2].contains("kafka.properties.socket.timeout.ms is refused by librdkafka: "),
+        "{found:#?}"
+    );
+    assert!(
+        found[3].contains("kafka.properties.sasl.password must be a reference"),
+        "{found:#?}"
+    );
+}
+
+#[test]
+fn the_log_must_not_have_more_partitions_than_it_can_plan() {
+    let text = format!("{LEAST}\nretention = {{ failure = \"151d\" }}");
+    assert_eq!(
+        problems(&text, &Environment::default()),
+        [
+            "relay.default.toml: store.partition_width must be at least 1/150 of the longest retention (151d, destinations.billing.retention.failure), not \"1d\""
+        ]
+    );
+}
+
+#[test]
+fn without_tokens_the_api_listens_on_loopback_only() {
+    let open = format!("{LEAST}\n[admin]\nlisten = \"0.0.0.0:8080\"");
+    assert_eq!(
+        problems(&open, &Environment::default()),
+        [
+            "relay.toml:10: admin.listen is 0.0.0.0:8080, which is not loopback: admin.tokens must name who may call"
+        ]
+    );
+    let text = format!(
+        "{open}\ntokens = [{{ name = \"ops\", role = \"operator\", token = \"env:OPS\" }}]"
+    );
+    let config = Config::parse("relay.toml", &text, &Environment::of([("OPS", "t0ken")])).unwrap();
+    assert_eq!(config.admin.tokens[0].role, Role::Operator);
+    assert_eq!(config.admin.tokens[0].token.expose(), "t0ken");
+}
+
+/// Every place that takes a secret, each with its own text.
+const SECRETIVE: &str = r#"
+[kafka]
+brokers = ["127.0.0.1:9092"]
+properties = { "sasl.password" = "env:KAFKA", "sasl.username" = "relay" }
+[store]
+url = "env:STORE"
+[admin]
+tokens = [{ name = "ops", role = "operator", token = "env:TOKEN" }]
+[destinations.billing]
+url = "http://billing"
+headers = { x-api-key = "env:HEADER", x-tenant = "main" }
+signing = { secrets = ["env:SIGNING"] }
+"#;
+
+fn secrets() -> Environment {
+    Environment::of([
+        ("KAFKA", "secret-of-kafka"),
+        ("STORE", "postgres://relay:secret-of-store@db/relay"),
+        ("TOKEN", "secret-of-token"),
+        ("HEADER", "secret-of-header"),
+        ("SIGNING", "whsec_c2VjcmV0LW9mLXNpZ25pbmctMDEyMzQ1Njc4OQ=="),
+    ])
+}
+
+#[test]
+fn secrets_are_never_shown() {
+    let config = Config::parse("relay.toml", SECRETIVE, &secrets()).unwrap();
+    assert_eq!(
+        config.kafka.properties["sasl.password"].expose(),
+        "secret-of-kafka"
+    );
+    assert!(config.destinations[0].route.headers[0].is_secret);
+    assert_eq!(
+        config.destinations[0].route.signing[0].0,
+        b"secret-of-signing-0123456789"
+    );
+    for shown in [
+        format!("{config:?}"),
+        config.effective().to_string(),
+        format!("{:?}", config.kafka),
+        format!("{:?}", config.store),
+        format!("{:?}", config.admin),
+    ] {
+        for secret in ["secret-of", "c2VjcmV0"] {
+            assert!(!shown.contains(secret), "{shown}");
+        }
+    }
+    let effective = config.effective();
+    assert_eq!(effective["store"]["url"], "postgres://relay:***@db/relay");
+    assert_eq!(effective["kafka"]["properties"]["sasl.username"], "relay");
+    assert_eq!(effective["kafka"]["properties"]["sasl.password"], "***");
+    let billing = &effective["destinations"]["billing"];
+    assert_eq!(billing["headers"]["x-api-key"], "***");
+    assert_eq!(billing["headers"]["x-tenant"], "main");
+    assert_eq!(billing["signing"]["secrets"][0], "***");
+    assert_eq!(billing["timeout"], "15s");
+}
+
+#[test]
+fn plain_secrets_are_refused_and_not_repeated() {
+    let text = SECRETIVE
+        .replace("env:KAFKA", "hunter2-a")
+        .replace("env:STORE", "postgres://relay:hunter2-b@db/relay")
+        .replace("env:TOKEN", "hunter2-c")
+        .replace("env:SIGNING", "whsec_hunter2-d");
+    let found = problems(&text, &secrets());
+    assert_eq!(found.len(), 4, "{found:#?}");
+    for problem in &found {
+        assert!(
+            problem.contains("reference (\"env:NAME\" or \"file:/path\")"),
+            "{problem}"
+        );
+        assert!(!problem.contains("hunter2"), "{problem}");
+    }
+}
+
+#[test]
+fn references_that_lead_nowhere_are_told_by_name() {
+    let found = problems(SECRETIVE, &Environment::default());
+    assert_eq!(found.len(), 5, "{found:#?}");
+    assert!(
+        found.contains(&"relay.toml:6: store.url is \"env:STORE\", which is not set".to_owned()),
+        "{found:#?}"
+    );
+}
+
+#[test]
+fn what_a_reference_holds_is_not_repeated_when_it_is_wrong() {
+    let environment = Environment::of([
+        ("KAFKA", "secret-of-kafka"),
+        ("STORE", "mysql://secret-of-store"),
+        ("TOKEN", "secret-of-token"),
+        ("HEADER", "secret-of-header\u{7f}"),
+        ("SIGNING", "secret-of-signing"),
+    ]);
+    let found = problems(SECRETIVE, &environment);
+    assert_eq!(found.len(), 3, "{found:#?}");
+    assert!(!found.join("\n").contains("secret-of"), "{found:#?}");
+    assert_eq!(
+        found[0],
+        "relay.toml:6: store.url must be postgres://… or sqlite://path, not what \"env:STORE\" holds"
+    );
+}
+
+fn require_in_reference(path: &str, value: &serde_json::Value) {
+    let serde_json::Value::Object(table) = value else {
+        return;
+    };
+    for (key, value) in table {
+        let is_named_by_people = path == "destinations" || key == "destinations";
+        if !is_named_by_people {
+            let is_there = DEFAULTS.lines().any(|line| {
+                let line = line.trim_start_matches("# ");
+                line.starts_with(&format!("{key} =")) || line.ends_with(&format!("{key}]"))
+            });
+            assert!(is_there, "{key} is not in the reference");
+        }
+        require_in_reference(key, value);
+    }
+}
+
+#[test]
+fn the_reference_names_every_key_that_holds() {
+    let config = parse(LEAST);
+    require_in_reference("", config.effective());
+}
