@@ -11,7 +11,7 @@ Gem::Specification.new do |spec|
   spec.authors = ["The Replicates To developers"]
   spec.licenses = ["MIT", "Apache-2.0"]
   spec.required_ruby_version = ">= 3.1"
-  spec.metadata = { "rubygems_mfa_required" => "true" }
+  spec.metadata = {"rubygems_mfa_required" => "true"}
 
   # The gem is complete in its folder. Cargo.lock comes along, so that everybody builds what was tested.
   spec.files = Dir.chdir(__dir__) do

@@ -3,7 +3,7 @@
 /// What a numeric text, plain or scientific, means.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Number<'a> {
-    NotANumber,
+    Nan,
     Infinite,
     /// `0.DIGITS` times ten to the power of `exponent`, without leading or trailing zeros; zero has no digits.
     Finite {
@@ -21,7 +21,7 @@ pub fn parse(text: &[u8]) -> Option<Number<'_>> {
         None => (false, text),
     };
     match unsigned {
-        b"NaN" => return Some(Number::NotANumber),
+        b"NaN" => return Some(Number::Nan),
         b"Infinity" => return Some(Number::Infinite),
         _ => {}
     }
@@ -70,7 +70,9 @@ pub fn put_plain(
             .or_else(|| fraction.get(at - whole.len()))
             .unwrap_or(&b'0')
     };
-    let digits = (whole.len() + fraction.len()) as i64;
+    // No slice is longer than an isize can say.
+    let len = |digits: &[u8]| i64::try_from(digits.len()).unwrap_or(i64::MAX);
+    let digits = len(whole).saturating_add(len(fraction));
     let Some(first) = (0..digits).find(|&at| digit(at) != b'0') else {
         out.push(b'0');
         put_fraction(out, std::iter::empty(), scale.unwrap_or(0));
@@ -78,7 +80,7 @@ pub fn put_plain(
     };
     let last = (0..digits).rfind(|&at| digit(at) != b'0').unwrap_or(first);
     // The point stands before the digit of this index.
-    let point = exponent.saturating_add(whole.len() as i64);
+    let point = exponent.saturating_add(len(whole));
     if point.saturating_abs() > DIGITS_MAX {
         return false;
     }
@@ -184,7 +186,7 @@ mod tests {
 
     #[test]
     fn what_is_no_number_is_not_read_as_one() {
-        assert_eq!(parse(b"NaN"), Some(Number::NotANumber));
+        assert_eq!(parse(b"NaN"), Some(Number::Nan));
         assert_eq!(parse(b"-Infinity"), Some(Number::Infinite));
         for text in [
             "",

@@ -67,20 +67,18 @@ impl Failure {
     }
 
     fn into_ruby(self, ruby: &Ruby) -> magnus::Error {
-        let class = match &self {
-            Self::Encode { .. } | Self::TooLarge(_) => "EncodeError",
-            Self::Kafka(KafkaError::Configuration(_)) => "ConfigurationError",
-            Self::Kafka(KafkaError::TooLarge(_)) => "EncodeError",
-            Self::Kafka(_) | Self::Misuse(_) | Self::Closed | Self::Panic(_) => "Error",
-            Self::Ruby(error) if is_interrupt(ruby, error) => {
-                let Self::Ruby(error) = self else {
-                    unreachable!("matched just now")
-                };
-                return error;
+        let message = self.to_string();
+        let class = match self {
+            Self::Ruby(error) if is_interrupt(ruby, &error) => return error,
+            Self::Encode { .. } | Self::TooLarge(_) | Self::Kafka(KafkaError::TooLarge(_)) => {
+                "EncodeError"
             }
-            Self::Ruby(_) => "Error",
+            Self::Kafka(KafkaError::Configuration(_)) => "ConfigurationError",
+            Self::Kafka(_) | Self::Misuse(_) | Self::Closed | Self::Ruby(_) | Self::Panic(_) => {
+                "Error"
+            }
         };
-        magnus::Error::new(error_class(ruby, class), self.to_string())
+        magnus::Error::new(error_class(ruby, class), message)
     }
 }
 
@@ -99,4 +97,48 @@ fn error_class(ruby: &Ruby, name: &str) -> ExceptionClass {
     classes::loaded_constant(ruby, &["ReplicatesTo", name])
         .and_then(ExceptionClass::from_value)
         .unwrap_or_else(|| ruby.exception_runtime_error())
+}
+
+#[cfg(test)]
+mod tests {
+    use magnus::{Ruby, function};
+
+    use super::guarded;
+    use crate::gvl;
+
+    /// One test for both, since a process can hold one Ruby only.
+    #[test]
+    fn panics_reach_ruby_as_errors_it_can_rescue() {
+        Ruby::init(|ruby| {
+            ruby.eval::<magnus::Value>(
+                "module ReplicatesTo; class Error < StandardError; end; end",
+            )?;
+            ruby.define_global_function("panic", function!(panic, 0))?;
+            ruby.define_global_function(
+                "panic_without_the_lock",
+                function!(panic_without_the_lock, 0),
+            )?;
+            for (call, expected) in [
+                ("panic", "panic: with the lock"),
+                ("panic_without_the_lock", "panic: without the lock"),
+            ] {
+                let message: String = ruby.eval(&format!(
+                    "begin; {call}; rescue ReplicatesTo::Error => error; error.message; end"
+                ))?;
+                assert_eq!(message, expected);
+            }
+            Ok(())
+        })
+        .unwrap();
+    }
+
+    fn panic(ruby: &Ruby) -> Result<(), magnus::Error> {
+        guarded(ruby, || panic!("with the lock"))
+    }
+
+    fn panic_without_the_lock(ruby: &Ruby) -> Result<Option<()>, magnus::Error> {
+        guarded(ruby, || {
+            Ok(gvl::released(ruby, || panic!("without the lock"))?)
+        })
+    }
 }

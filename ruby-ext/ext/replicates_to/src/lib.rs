@@ -6,11 +6,16 @@
 mod classes;
 mod decimal;
 mod failure;
+#[cfg(test)]
+mod golden;
 mod gvl;
 mod kind;
 mod librdkafka;
 mod murmur2;
 mod producer;
+#[cfg(test)]
+#[expect(clippy::enum_variant_names, reason = "generated")]
+mod proto;
 mod record;
 mod reports;
 mod schema;

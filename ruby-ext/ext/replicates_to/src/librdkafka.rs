@@ -9,6 +9,8 @@
 
 pub mod configuration;
 pub mod forks;
+#[cfg(test)]
+mod tests;
 pub mod topics;
 
 use std::{
@@ -23,19 +25,17 @@ use rdkafka_sys::bindings::{
     RD_KAFKA_MSG_F_COPY, RD_KAFKA_PURGE_F_INFLIGHT, RD_KAFKA_PURGE_F_QUEUE,
     rd_kafka_conf_set_dr_msg_cb, rd_kafka_conf_set_error_cb, rd_kafka_conf_set_opaque,
     rd_kafka_destroy, rd_kafka_err2str, rd_kafka_error_code, rd_kafka_error_destroy,
-    rd_kafka_error_string, rd_kafka_flush, rd_kafka_message_t, rd_kafka_new, rd_kafka_poll,
-    rd_kafka_produceva, rd_kafka_purge, rd_kafka_resp_err_t, rd_kafka_t, rd_kafka_topic_destroy,
-    rd_kafka_topic_new, rd_kafka_topic_t, rd_kafka_type_t, rd_kafka_version_str, rd_kafka_vtype_t,
-    rd_kafka_vu_s__bindgen_ty_1, rd_kafka_vu_s__bindgen_ty_1__bindgen_ty_1,
-    rd_kafka_vu_s__bindgen_ty_1__bindgen_ty_2, rd_kafka_vu_t,
+    rd_kafka_error_string, rd_kafka_fatal_error, rd_kafka_flush, rd_kafka_message_t, rd_kafka_new,
+    rd_kafka_poll, rd_kafka_produceva, rd_kafka_purge, rd_kafka_resp_err_t, rd_kafka_t,
+    rd_kafka_topic_destroy, rd_kafka_topic_new, rd_kafka_topic_t, rd_kafka_type_t,
+    rd_kafka_version_str, rd_kafka_vtype_t, rd_kafka_vu_s__bindgen_ty_1,
+    rd_kafka_vu_s__bindgen_ty_1__bindgen_ty_1, rd_kafka_vu_s__bindgen_ty_1__bindgen_ty_2,
+    rd_kafka_vu_t,
 };
 
 use configuration::Settings;
 
 use crate::reports::{Report, Reports};
-
-/// A token travels through librdkafka as a pointer.
-const _: () = assert!(size_of::<*mut c_void>() == size_of::<u64>());
 
 /// What Kafka, or the library that speaks to it, refused.
 #[derive(Debug, thiserror::Error)]
@@ -66,7 +66,7 @@ pub struct Message<'a> {
     pub key: &'a [u8],
     pub payload: &'a [u8],
     pub timestamp_ms: i64,
-    pub token: u64,
+    pub token: usize,
 }
 
 /// A producer and its threads. Dropping it ends them, which may take a moment: not under Ruby's lock.
@@ -167,7 +167,7 @@ impl Client {
             argument(
                 V::RD_KAFKA_VTYPE_OPAQUE,
                 Union {
-                    ptr: ptr::without_provenance_mut(message.token as usize),
+                    ptr: ptr::without_provenance_mut(message.token),
                 },
             ),
             argument(
@@ -197,12 +197,19 @@ impl Client {
             rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE => {
                 Err(KafkaError::TooLarge(message.payload.len()))
             }
-            rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR__FATAL => Err(KafkaError::Fatal(reason)),
+            _ if self.is_dead() => Err(KafkaError::Fatal(reason)),
             _ => Err(KafkaError::Topic {
                 topic: message.topic.to_owned(),
                 reason,
             }),
         }
+    }
+
+    /// Whether an error was met that only another client can get past.
+    fn is_dead(&self) -> bool {
+        // SAFETY: the handle is live; no text is asked for.
+        let error = unsafe { rd_kafka_fatal_error(self.handle.as_ptr(), ptr::null_mut(), 0) };
+        error != rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR_NO_ERROR
     }
 
     /// Moves reports into the ring, waiting at most `timeout` for the first.
@@ -294,7 +301,7 @@ unsafe extern "C" fn on_report(
     let (bytes, token) = unsafe {
         (
             (*message).len + (*message).key_len,
-            (*message)._private.addr() as u64,
+            (*message)._private.addr(),
         )
     };
     let error = (code != 0).then(|| describe(code));
@@ -303,16 +310,22 @@ unsafe extern "C" fn on_report(
 
 unsafe extern "C" fn on_complaint(
     _: *mut rd_kafka_t,
-    _: c_int,
+    code: c_int,
     reason: *const c_char,
     context: *mut c_void,
 ) {
     // SAFETY: librdkafka passes the opaque of `start`.
     let context = unsafe { &*context.cast::<Context>() };
-    *context
+    let mut complaint = context
         .complaint
         .lock()
-        .unwrap_or_else(PoisonError::into_inner) = Some(text(reason));
+        .unwrap_or_else(PoisonError::into_inner);
+    // That all brokers are down is told last and says least.
+    if complaint.is_none()
+        || code != rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN as c_int
+    {
+        *complaint = Some(text(reason));
+    }
 }
 
 type Union = rd_kafka_vu_s__bindgen_ty_1;

@@ -5,8 +5,8 @@ const MULTIPLIER: u32 = 0x5bd1_e995;
 
 /// The hash of a message key; its partition is `(murmur2(key) & 0x7fff_ffff) % partitions`.
 pub fn murmur2(bytes: &[u8]) -> u32 {
-    // The length is part of the hash modulo 2^32; a key has 512 bytes at most.
-    let mut hash = SEED ^ bytes.len() as u32;
+    // A key has 512 bytes at most.
+    let mut hash = SEED ^ u32::try_from(bytes.len()).unwrap_or(u32::MAX);
     let (blocks, tail) = bytes.as_chunks::<4>();
     for block in blocks {
         let mut block = u32::from_le_bytes(*block).wrapping_mul(MULTIPLIER);

@@ -99,7 +99,7 @@ impl Producer {
         run_id: Option<RString>,
         origin: Option<RString>,
         values: Option<RArray>,
-        token: u64,
+        token: usize,
     ) -> Result<Option<usize>, magnus::Error> {
         guarded(ruby, || {
             let envelope =
@@ -197,7 +197,7 @@ impl Producer {
             if let Some(client) = client {
                 // A client that does not end in time goes on ending by itself.
                 gvl::wait_aside(ruby, deadline.max(Instant::now() + END), move || {
-                    client.retire()
+                    client.retire();
                 })?;
             }
             Ok(is_empty)

@@ -1,6 +1,6 @@
 //! The record around its fields: key, operation, version, time, origin.
 
-use std::ops::Range;
+use std::ops::{Range, RangeInclusive};
 
 use magnus::{Fixnum, Integer, RString, Ruby, Value};
 
@@ -34,10 +34,10 @@ impl Envelope {
         origin: Option<RString>,
     ) -> Result<Self, Failure> {
         Ok(Self {
-            operation: integer(operation, "operation", 1, 4)?.unsigned_abs(),
-            version: integer(version, "version", 0, i64::MAX)?.unsigned_abs(),
-            seconds: integer(seconds, "seconds", i64::MIN, i64::MAX)?,
-            nanoseconds: integer(nanoseconds, "nanoseconds", 0, 999_999_999)?.unsigned_abs() as u32,
+            operation: integer(operation, "operation", 1..=4)?,
+            version: integer(version, "version", 0..=i64::MAX)?,
+            seconds: integer(seconds, "seconds", i64::MIN..=i64::MAX)?,
+            nanoseconds: integer(nanoseconds, "nanoseconds", 0..=999_999_999)?,
             run_id,
             origin,
         })
@@ -117,14 +117,21 @@ fn put_text(
     Ok(())
 }
 
-fn integer(value: Value, name: &'static str, min: i64, max: i64) -> Result<i64, Failure> {
+/// An integer of the given range, which the type `T` covers.
+fn integer<T: TryFrom<i64>>(
+    value: Value,
+    name: &'static str,
+    range: RangeInclusive<i64>,
+) -> Result<T, Failure> {
     let integer = match Fixnum::from_value(value) {
         Some(small) => Some(small.to_i64()),
         None => Integer::from_value(value).and_then(|integer| integer.to_i64().ok()),
     };
     integer
-        .filter(|integer| (min..=max).contains(integer))
+        .filter(|integer| range.contains(integer))
+        .and_then(|integer| T::try_from(integer).ok())
         .ok_or_else(|| {
+            let (min, max) = (range.start(), range.end());
             Failure::Misuse(format!(
                 "{name} must be an integer from {min} to {max}, not {value}"
             ))

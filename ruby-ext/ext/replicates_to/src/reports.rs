@@ -11,7 +11,7 @@ use std::{
 /// What became of a record: `error` is Kafka's text, none when it was acknowledged.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Report {
-    pub token: u64,
+    pub token: usize,
     pub error: Option<String>,
 }
 

@@ -86,10 +86,9 @@ impl Refusal {
         if crate::failure::is_interrupt(ruby, &error) {
             return Self::Interrupted(error);
         }
-        let class = error.value().map_or_else(
-            || "StandardError".to_owned(),
-            |exception| class_name(exception),
-        );
+        let class = error
+            .value()
+            .map_or_else(|| "StandardError".to_owned(), class_name);
         Self::Unreadable(class)
     }
 

@@ -55,7 +55,7 @@ pub fn put_decimal(
     }
     let text = digits(ruby, value)?;
     match decimal::parse(&text) {
-        Some(Number::NotANumber) => put_bytes(out, number::DECIMAL, b"NaN"),
+        Some(Number::Nan) => put_bytes(out, number::DECIMAL, b"NaN"),
         Some(Number::Infinite) => return Err(Refusal::Infinite(Kind::Decimal.noun())),
         Some(Number::Finite {
             negative,
