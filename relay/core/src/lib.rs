@@ -12,9 +12,11 @@
 //! - [`backoff`]: how long to wait before the next try
 //! - [`mask`]: what a log may show of it
 //! - [`rows`]: what the store is told to keep
+//! - [`engine`]: what to do next
 //!
 //! [`proto`] is generated from the record's schema; the engine reads the wire by itself and shares it with tests and tools.
 pub mod backoff;
+pub mod engine;
 pub mod exchange;
 pub mod mask;
 pub mod names;

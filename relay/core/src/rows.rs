@@ -191,7 +191,8 @@ pub struct ParkedRow {
     pub first_failed_at: Timestamp,
     pub last_failed_at: Timestamp,
     pub last_status: Option<u16>,
-    pub error_class: ErrorClass,
+    /// None for a record that took the place of a waiting one and was never tried itself.
+    pub error_class: Option<ErrorClass>,
     pub error: String,
     pub coordinates: Coordinates,
 }
@@ -258,4 +259,24 @@ impl ParkedReason {
             .into_iter()
             .find(|reason| reason.as_str() == name)
     }
+}
+
+/// What the store knows of a partition when it is assigned.
+#[derive(Debug, Clone, Default)]
+pub struct PartitionState {
+    /// Its undelivered records.
+    pub parked: Vec<ParkedEntry>,
+    /// The highest acknowledged version; after a change of the partition count, the highest of all partitions.
+    pub watermark: u64,
+}
+
+/// What the owner of a partition remembers of an undelivered record: all but its bytes and its failure.
+#[derive(Debug, Clone)]
+pub struct ParkedEntry {
+    pub subject: Subject,
+    pub state: ParkedState,
+    pub attempts: u32,
+    pub charged: u32,
+    pub first_failed_at: Timestamp,
+    pub coordinates: Coordinates,
 }

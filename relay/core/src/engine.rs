@@ -1,0 +1,184 @@
+//! What to do next: one destination's deliveries in this replica, as a state machine.
+//!
+//! Everything that happens is an [`Event`], everything to be done is an [`Action`], and [`Engine::step`] is the only
+//! way in: `step(event, now, random) -> actions`. A record's walk through the rooms:
+//!
+//! - [`ownership`]: its partition was assigned, and what the store knows of it was loaded
+//! - [`intake`]: it is read, decoded, compared with what is known of its key, and takes its place in its [`lane`]
+//! - [`dispatch`]: its turn comes, and a request leaves
+//! - [`attempt`]: the answer is judged; it ends, waits ([`decision`]) or is [`parked`]
+//! - [`journal`]: all of that becomes durable; then its offset ([`offsets`]) may be committed ([`upkeep`])
+mod attempt;
+pub mod breaker;
+pub mod decision;
+pub mod delivery;
+mod dispatch;
+mod ending;
+pub mod event;
+pub mod fetching;
+mod intake;
+pub mod journal;
+mod lane;
+pub mod offsets;
+mod ownership;
+mod parked;
+mod table;
+mod upkeep;
+pub mod view;
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
+use std::time::Duration;
+
+use self::delivery::Delivery;
+pub use self::event::{Action, Event, KafkaRecord, RequestId};
+use self::journal::{FlushLimits, Journal};
+use self::lane::Lanes;
+use self::parked::Parked;
+use self::table::{Home, RouteState};
+use crate::names::{KeyHash, Partition};
+use crate::settings::Destination;
+use crate::time::{Now, Timestamp};
+
+/// What does not belong to a destination: the limits of this replica.
+#[derive(Debug, Clone)]
+pub struct Limits {
+    pub flush: FlushLimits,
+    /// How often offsets are committed.
+    pub commit_interval: Duration,
+    /// Records held in memory; above it fetching pauses.
+    pub buffer_bytes_max: usize,
+    /// `replicates-relay/<version>`.
+    pub user_agent: Arc<str>,
+    /// What topics begin with.
+    pub topic_prefix: String,
+}
+
+/// One destination in this replica.
+#[derive(Debug)]
+pub struct Engine {
+    settings: Arc<Destination>,
+    limits: Limits,
+    mode: Mode,
+    homes: Vec<Home>,
+    home_of: HashMap<Partition, usize>,
+    routes: Vec<RouteState>,
+    /// The route whose turn it is: none starves behind a busy one.
+    next_route: usize,
+    lanes: Lanes,
+    flights: HashMap<RequestId, Flight>,
+    next_request: u64,
+    parked: Parked,
+    journal: Journal,
+    /// Retries in place, by when they are due.
+    waits: BTreeSet<(Duration, KeyHash)>,
+    /// A `Retry-After` holds the whole destination until then.
+    hold_until: Option<Duration>,
+    /// What the store counted last, over all replicas.
+    undelivered: u64,
+    buffered_bytes: usize,
+    commit_at: Option<Duration>,
+}
+
+/// Whether requests may leave.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Mode {
+    Running,
+    /// Every partition drains, then the engine is done.
+    Stopping,
+    Stopped,
+}
+
+/// A request on its way. It holds a list: batches come later.
+#[derive(Debug)]
+struct Flight {
+    deliveries: Vec<Delivery>,
+    attempted_at: Timestamp,
+    is_probe: bool,
+}
+
+impl Engine {
+    /// An engine without partitions.
+    pub fn new(settings: Arc<Destination>, limits: Limits) -> Self {
+        Self {
+            journal: Journal::new(limits.flush),
+            settings,
+            limits,
+            mode: Mode::Running,
+            homes: vec![],
+            home_of: HashMap::new(),
+            routes: vec![],
+            next_route: 0,
+            lanes: Lanes::default(),
+            flights: HashMap::new(),
+            next_request: 1,
+            parked: Parked::default(),
+            waits: BTreeSet::new(),
+            hold_until: None,
+            undelivered: 0,
+            buffered_bytes: 0,
+            commit_at: None,
+        }
+    }
+
+    /// Takes an event in, and says what is to be done. `random` is any number; equal numbers give equal steps.
+    ///
+    /// Events may come in bursts: what can wait for the end of one (requests, lookups, flushes, commits) is done by
+    /// [`Event::Tick`], which the caller sends after each burst and when [`Engine::next_timer`] is due.
+    pub fn step(&mut self, event: Event, now: Now, random: u64, actions: &mut Vec<Action>) {
+        let mut step = Step {
+            now,
+            chance: Chance(random),
+            actions,
+        };
+        match event {
+            Event::Assigned { partition } => self.on_assigned(&partition, &mut step),
+            Event::Loaded { partition, state } => self.on_loaded(&partition, state, &step),
+            Event::Record(record) => self.on_record(record, &step),
+            Event::LedgerRead {
+                partition,
+                asked,
+                found,
+            } => self.on_ledger_read(&partition, &asked, &found, &step),
+            Event::ParkedRead { asked, rows } => self.on_parked_read(&asked, rows, &step),
+            Event::ManualRetries { entries } => self.on_manual_retries(entries, &step),
+            Event::Counted { undelivered } => self.undelivered = undelivered,
+            Event::Answer {
+                request,
+                http,
+                exchange,
+            } => self.on_answer(request, &http, &exchange, &mut step),
+            Event::Flushed { batch } => self.on_flushed(batch, &step),
+            Event::FlushRefused { batch } => self.journal.refused(batch, now.monotonic),
+            Event::Revoked { partitions } => self.on_revoked(&partitions, &step),
+            Event::Lost { partitions } => self.on_lost(&partitions),
+            Event::PollDeadlinePassed => self.on_poll_deadline_passed(),
+            Event::Stop => self.on_stop(&step),
+            Event::Tick => self.on_tick(&mut step),
+        }
+    }
+}
+
+/// One call of [`Engine::step`]: the moment, the dice, and what is to be done.
+struct Step<'a> {
+    now: Now,
+    chance: Chance,
+    actions: &'a mut Vec<Action>,
+}
+
+/// Numbers derived from the one random number of a step (splitmix64).
+struct Chance(u64);
+
+impl Chance {
+    /// The next number from 0 to 1.
+    fn next(&mut self) -> f64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut mixed = self.0;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        mixed ^= mixed >> 31;
+        #[expect(clippy::cast_precision_loss, reason = "53 bits are what an f64 holds")]
+        let unit = (mixed >> 11) as f64 / (1_u64 << 53) as f64;
+        unit
+    }
+}

@@ -1,0 +1,302 @@
+//! The breaker of a route: decides whether failures are the endpoint's, and how an endpoint that fails is probed.
+
+use std::collections::{HashSet, VecDeque};
+use std::time::Duration;
+
+use crate::names::KeyHash;
+use crate::settings::{Breaker as Limits, BreakerOpen};
+
+/// The window is kept as so many slices, so that memory does not grow with the rate.
+const SLICES: u32 = 10;
+
+/// Distinct failing keys remembered per slice: more than any sensible `min_keys` asks for.
+const KEYS_MAX: usize = 256;
+
+/// Where a breaker stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum State {
+    /// Requests flow.
+    Closed,
+    /// Nothing is sent until then.
+    Open { until: Duration },
+    /// One probe at a time.
+    HalfOpen { since: Duration, is_probing: bool },
+}
+
+/// What an attempt says about the endpoint.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sign {
+    /// It answered sensibly, whatever it said about the record.
+    Alive,
+    /// An endpoint or suspect failure.
+    Failing,
+    /// It cannot be reached at all: connect, DNS, TLS.
+    Unreachable,
+}
+
+/// One route's breaker.
+#[derive(Debug)]
+pub struct Breaker {
+    limits: Limits,
+    open: BreakerOpen,
+    state: State,
+    /// Openings since it was last closed.
+    openings: u32,
+    slices: VecDeque<Slice>,
+}
+
+#[derive(Debug, Default)]
+struct Slice {
+    begins: Duration,
+    attempts: u64,
+    failures: u64,
+    failing_keys: HashSet<KeyHash>,
+}
+
+impl Breaker {
+    pub fn new(limits: Limits, open: BreakerOpen) -> Self {
+        Self {
+            limits,
+            open,
+            state: State::Closed,
+            openings: 0,
+            slices: VecDeque::new(),
+        }
+    }
+
+    pub fn state(&self) -> State {
+        self.state
+    }
+
+    pub fn is_closed(&self) -> bool {
+        self.state == State::Closed
+    }
+
+    /// Moves an open breaker whose time has come to half-open. True when it moved.
+    pub fn advance(&mut self, now: Duration) -> bool {
+        let is_due = matches!(self.state, State::Open { until } if until <= now);
+        if is_due {
+            self.state = State::HalfOpen {
+                since: now,
+                is_probing: false,
+            };
+        }
+        is_due
+    }
+
+    /// Notes that the probe of a half-open breaker is on its way.
+    pub fn begin_probe(&mut self) {
+        if let State::HalfOpen { is_probing, .. } = &mut self.state {
+            *is_probing = true;
+        }
+    }
+
+    /// Notes that the probe ended without telling anything (its partition was lost).
+    pub fn forget_probe(&mut self) {
+        if let State::HalfOpen { is_probing, .. } = &mut self.state {
+            *is_probing = false;
+        }
+    }
+
+    /// Notes how the probe ended.
+    pub fn end_probe(&mut self, sign: Sign, now: Duration) {
+        match sign {
+            Sign::Alive => self.close(),
+            Sign::Failing | Sign::Unreachable => self.trip(now),
+        }
+    }
+
+    /// Notes an attempt that was not a probe. True when it opened the breaker.
+    ///
+    /// An attempt of a delivery that has been charged before must not be noted: three poison keys on a quiet route
+    /// would keep it open for ever.
+    pub fn note(&mut self, key: KeyHash, sign: Sign, now: Duration) -> bool {
+        if self.limits.failure_ratio <= 0.0 || !self.is_closed() {
+            return false;
+        }
+        let slice = self.slice_of(now);
+        slice.attempts += 1;
+        if sign == Sign::Alive {
+            return false;
+        }
+        slice.failures += 1;
+        if slice.failing_keys.len() < KEYS_MAX {
+            slice.failing_keys.insert(key);
+        }
+        let opens = sign == Sign::Unreachable || self.is_failing();
+        if opens {
+            self.trip(now);
+        }
+        opens
+    }
+
+    fn is_failing(&self) -> bool {
+        let (mut attempts, mut failures) = (0, 0);
+        let mut keys: HashSet<&KeyHash> = HashSet::new();
+        for slice in &self.slices {
+            attempts += slice.attempts;
+            failures += slice.failures;
+            keys.extend(&slice.failing_keys);
+        }
+        #[expect(
+            clippy::cast_precision_loss,
+            reason = "a ratio of counts far below 2^52"
+        )]
+        let ratio = failures as f64 / attempts as f64;
+        keys.len() >= self.limits.min_keys && ratio >= self.limits.failure_ratio
+    }
+
+    fn slice_of(&mut self, now: Duration) -> &mut Slice {
+        let window = self.limits.window;
+        let width = window / SLICES;
+        while self
+            .slices
+            .front()
+            .is_some_and(|slice| slice.begins + window < now)
+        {
+            self.slices.pop_front();
+        }
+        if self
+            .slices
+            .back()
+            .is_none_or(|slice| slice.begins + width < now)
+        {
+            self.slices.push_back(Slice {
+                begins: now,
+                ..Slice::default()
+            });
+        }
+        let last = self.slices.len() - 1;
+        &mut self.slices[last]
+    }
+
+    fn close(&mut self) {
+        self.state = State::Closed;
+        self.openings = 0;
+        self.slices.clear();
+    }
+
+    fn trip(&mut self, now: Duration) {
+        let doubled = 2_u32.saturating_pow(self.openings);
+        let wait = self.open.base.saturating_mul(doubled).min(self.open.cap);
+        self.openings = self.openings.saturating_add(1);
+        self.state = State::Open {
+            until: now.saturating_add(wait),
+        };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn breaker() -> Breaker {
+        let limits = Limits {
+            failure_ratio: 0.5,
+            min_keys: 3,
+            window: seconds(60),
+        };
+        let open = BreakerOpen {
+            base: seconds(5),
+            cap: seconds(15),
+        };
+        Breaker::new(limits, open)
+    }
+
+    fn seconds(count: u64) -> Duration {
+        Duration::from_secs(count)
+    }
+
+    fn key(number: u8) -> KeyHash {
+        KeyHash([number; 16])
+    }
+
+    #[test]
+    fn one_key_that_always_fails_never_opens_it() {
+        let mut breaker = breaker();
+        for second in 0..1_000 {
+            assert!(!breaker.note(key(1), Sign::Failing, seconds(second)));
+        }
+    }
+
+    #[test]
+    fn distinct_failing_keys_open_it() {
+        let mut breaker = breaker();
+        assert!(!breaker.note(key(1), Sign::Failing, seconds(1)));
+        assert!(!breaker.note(key(2), Sign::Failing, seconds(2)));
+        assert!(breaker.note(key(3), Sign::Failing, seconds(3)));
+        assert_eq!(breaker.state(), State::Open { until: seconds(8) });
+    }
+
+    #[test]
+    fn failures_below_the_ratio_leave_it_closed() {
+        let mut breaker = breaker();
+        for number in 0..100 {
+            breaker.note(key(number), Sign::Alive, seconds(1));
+        }
+        for number in 0..99 {
+            assert!(!breaker.note(key(number), Sign::Failing, seconds(2)));
+        }
+        assert!(breaker.note(key(99), Sign::Failing, seconds(3)));
+    }
+
+    #[test]
+    fn failures_older_than_the_window_do_not_count() {
+        let mut breaker = breaker();
+        breaker.note(key(1), Sign::Failing, seconds(1));
+        breaker.note(key(2), Sign::Failing, seconds(2));
+        assert!(!breaker.note(key(3), Sign::Failing, seconds(90)));
+    }
+
+    #[test]
+    fn an_endpoint_that_cannot_be_reached_opens_it_at_once() {
+        assert!(breaker().note(key(1), Sign::Unreachable, seconds(1)));
+    }
+
+    #[test]
+    fn a_ratio_of_zero_switches_it_off() {
+        let limits = Limits {
+            failure_ratio: 0.0,
+            min_keys: 1,
+            window: seconds(60),
+        };
+        let mut breaker = Breaker::new(
+            limits,
+            BreakerOpen {
+                base: seconds(5),
+                cap: seconds(5),
+            },
+        );
+        assert!(!breaker.note(key(1), Sign::Unreachable, seconds(1)));
+    }
+
+    #[test]
+    fn the_wait_doubles_with_each_failed_probe_up_to_the_cap() {
+        let mut breaker = breaker();
+        breaker.note(key(1), Sign::Unreachable, seconds(0));
+        let mut waits = vec![];
+        let mut now = seconds(0);
+        for _ in 0..4 {
+            let State::Open { until } = breaker.state() else {
+                panic!("it is open")
+            };
+            waits.push((until - now).as_secs());
+            now = until;
+            assert!(breaker.advance(now));
+            breaker.begin_probe();
+            breaker.end_probe(Sign::Failing, now);
+        }
+        assert_eq!(waits, [5, 10, 15, 15]);
+    }
+
+    #[test]
+    fn a_probe_that_gets_an_answer_closes_it() {
+        let mut breaker = breaker();
+        breaker.note(key(1), Sign::Unreachable, seconds(0));
+        assert!(!breaker.advance(seconds(4)));
+        assert!(breaker.advance(seconds(5)));
+        breaker.begin_probe();
+        breaker.end_probe(Sign::Alive, seconds(6));
+        assert!(breaker.is_closed());
+    }
+}

@@ -1,0 +1,313 @@
+//! A record is read, compared with what is known of its key, and takes its place in its lane.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use super::delivery::{Delivery, Owner, Place, Tally};
+use super::ending::Unread;
+use super::event::KafkaRecord;
+use super::lane::{Lane, Turn, Waiting};
+use super::ownership::parked;
+use super::parked::{Row, Wait};
+use super::table::Phase;
+use super::{Engine, Step};
+use crate::exchange::ErrorClass;
+use crate::names::{DeliveryId, KeyHash, Partition, Stream};
+use crate::record::{Quarantine, Raw, Record};
+use crate::rows::{ParkedReason, ParkedRow, ParkedState};
+use crate::time::Now;
+
+impl Engine {
+    pub(super) fn on_record(&mut self, record: KafkaRecord, step: &Step<'_>) {
+        let partition = Partition {
+            topic: record.coordinates.topic.clone(),
+            number: record.coordinates.partition,
+        };
+        let Some(&index) = self.home_of.get(&partition) else {
+            return;
+        };
+        let home = &mut self.homes[index];
+        match &mut home.phase {
+            Phase::Owned => {}
+            Phase::Loading { early } => return early.push(record),
+            // Still Kafka's: its next owner reads it.
+            Phase::Away | Phase::Draining => return,
+        }
+        let offset = record.coordinates.offset;
+        if !home.offsets.read(offset, record.timestamp) {
+            return;
+        }
+        let place = Place {
+            home: index,
+            epoch: home.epoch,
+            offset,
+        };
+        let raw = Raw {
+            key: record.key.as_deref(),
+            value: record.value.as_deref(),
+            schema_version: record.schema_version.as_deref(),
+            traceparent: record.traceparent.as_deref(),
+        };
+        match Record::decode(&raw, &home.stream) {
+            Ok(read) => {
+                let delivery = self.delivery_of(read, place, Owner::Kafka);
+                self.place(delivery, step.now);
+            }
+            Err(quarantine) => {
+                let unread = Unread {
+                    place,
+                    owner: Owner::Kafka,
+                    value: record.value.as_deref(),
+                    known: None,
+                };
+                self.quarantine(&unread, quarantine, step);
+            }
+        }
+    }
+
+    /// Parked records came back from the store: each takes its place in its lane like a record that was read.
+    pub(super) fn on_parked_read(
+        &mut self,
+        asked: &[DeliveryId],
+        rows: Vec<ParkedRow>,
+        step: &Step<'_>,
+    ) {
+        for route in &mut self.routes {
+            route.is_loading_probe = false;
+        }
+        let is_gone = |id: &DeliveryId| !rows.iter().any(|row| row.subject.id == *id);
+        for id in asked.iter().filter(|id| is_gone(id)) {
+            self.parked.remove(*id);
+        }
+        for row in rows {
+            let home = match self.parked.get(row.subject.id) {
+                Some(known) if known.wait == Wait::InMemory => known.home,
+                // Superseded or lost meanwhile.
+                _ => continue,
+            };
+            if self.homes[home].is_owned() {
+                self.take_from_store(home, row, step);
+            }
+        }
+    }
+
+    fn take_from_store(&mut self, home: usize, row: ParkedRow, step: &Step<'_>) {
+        let place = Place {
+            home,
+            epoch: self.homes[home].epoch,
+            offset: row.coordinates.offset,
+        };
+        match decode_again(&row, &self.homes[home].stream) {
+            Ok(read) => {
+                let mut delivery = self.delivery_of(read, place, Owner::Store);
+                delivery.tally = Tally {
+                    attempts: row.attempts,
+                    charged: row.charged,
+                    ..Tally::default()
+                };
+                delivery.is_manual = matches!(
+                    row.state,
+                    ParkedState::Parked {
+                        reason: ParkedReason::Manual,
+                        ..
+                    }
+                );
+                delivery.first_failed_at = Some(row.first_failed_at);
+                self.place(delivery, step.now);
+            }
+            Err(quarantine) => {
+                let unread = Unread {
+                    place,
+                    owner: Owner::Store,
+                    value: row.record.as_deref(),
+                    known: Some(row.subject),
+                };
+                self.quarantine(&unread, quarantine, step);
+            }
+        }
+    }
+
+    fn delivery_of(&mut self, record: Record, place: Place, owner: Owner) -> Delivery {
+        self.buffered_bytes += record.memory_bytes();
+        let stream = self.homes[place.home].stream.clone();
+        Delivery {
+            id: DeliveryId {
+                key_hash: KeyHash::of_key(&stream, &record.key),
+                version: record.version,
+            },
+            stream,
+            record,
+            place,
+            owner,
+            tally: Tally::default(),
+            is_manual: false,
+            first_failed_at: None,
+            last_failure: None,
+        }
+    }
+
+    /// Gives a delivery its place among what is known of its key.
+    fn place(&mut self, delivery: Delivery, now: Now) {
+        let DeliveryId {
+            key_hash: key,
+            version,
+        } = delivery.id;
+        let lane = self.lanes.entry(key).or_default();
+        let newest = newest_in_memory(lane).max(lane.acknowledged);
+        let is_known = |row: &&Row| match delivery.owner {
+            Owner::Kafka => row.entry.subject.id.version >= version,
+            // Its own row does not count.
+            Owner::Store => row.entry.subject.id.version > version && row.wait != Wait::ForAPerson,
+        };
+        if newest >= Some(version) || self.parked.of_key(key).iter().any(|row| is_known(&row)) {
+            self.supersede(&delivery, now);
+            self.drop_idle_lane(key);
+            return;
+        }
+        let older = self
+            .lanes
+            .get_mut(&key)
+            .and_then(|lane| lane.waiting.take());
+        match older {
+            Some(older) => {
+                let turn = match older.turn {
+                    // A retry in place keeps its due time; what was found not to be stale frees what is newer, too.
+                    Turn::At(_) | Turn::Ready => older.turn,
+                    Turn::CheckingLedger => self.turn_of(&delivery),
+                };
+                self.supersede(&older.delivery, now);
+                self.wait_in_lane(delivery, turn);
+            }
+            None => {
+                if let Some(due) = self.take_parked_place(&delivery, now) {
+                    return self.park_instead(&delivery, due, now);
+                }
+                let turn = self.turn_of(&delivery);
+                self.wait_in_lane(delivery, turn);
+            }
+        }
+    }
+
+    /// Whether the ledger must be asked before this may be sent.
+    fn turn_of(&mut self, delivery: &Delivery) -> Turn {
+        let key = delivery.id.key_hash;
+        let Place { home, epoch, .. } = delivery.place;
+        let flight = self.lanes.get(&key).and_then(|lane| lane.in_flight);
+        let follows_own_flight =
+            flight.is_some_and(|flight| flight.home == home && flight.epoch == epoch);
+        let home = &mut self.homes[home];
+        if delivery.id.version > home.watermark || follows_own_flight {
+            return Turn::Ready;
+        }
+        home.lookups.waiting.push(key);
+        Turn::CheckingLedger
+    }
+
+    pub(super) fn wait_in_lane(&mut self, delivery: Delivery, turn: Turn) {
+        let key = delivery.id.key_hash;
+        let route = self.homes[delivery.place.home].route;
+        let lane = self.lanes.entry(key).or_default();
+        lane.waiting = Some(Waiting {
+            delivery: Box::new(delivery),
+            turn,
+        });
+        match turn {
+            Turn::Ready => self.routes[route].ready.push_back(key),
+            Turn::At(due) => {
+                self.waits.insert((due, key));
+            }
+            Turn::CheckingLedger => {}
+        }
+    }
+
+    /// An older version that is parked makes room: the due time that the newer one takes over.
+    fn take_parked_place(&mut self, delivery: &Delivery, now: Now) -> Option<Duration> {
+        let waiting = |row: &&Row| {
+            matches!(row.wait, Wait::Due(_) | Wait::Unwritten(_))
+                && row.entry.subject.id.version < delivery.id.version
+        };
+        let row = self
+            .parked
+            .of_key(delivery.id.key_hash)
+            .iter()
+            .find(waiting)?
+            .clone();
+        let due = match row.wait {
+            Wait::Due(due) | Wait::Unwritten(due) => Some(due),
+            Wait::InMemory | Wait::ForAPerson => None,
+        };
+        self.supersede_parked(row, now);
+        due
+    }
+
+    fn park_instead(&mut self, delivery: &Delivery, due: Duration, now: Now) {
+        let key = delivery.id.key_hash;
+        let wait = due.saturating_sub(now.monotonic);
+        self.keep(delivery, parked(ParkedReason::Retry, now, wait), now);
+        self.drop_idle_lane(key);
+    }
+
+    /// The ledger answered for some keys: what it holds already is superseded, the rest may be sent.
+    pub(super) fn on_ledger_read(
+        &mut self,
+        partition: &Partition,
+        asked: &[KeyHash],
+        found: &[(KeyHash, u64)],
+        step: &Step<'_>,
+    ) {
+        let Some(&home) = self.home_of.get(partition) else {
+            return;
+        };
+        self.homes[home].lookups.is_outstanding = false;
+        let held: HashMap<_, _> = found.iter().copied().collect();
+        for key in asked {
+            let Some(lane) = self.lanes.get_mut(key) else {
+                continue;
+            };
+            let Some(waiting) = lane
+                .waiting
+                .take_if(|waiting| waiting.turn == Turn::CheckingLedger)
+            else {
+                continue;
+            };
+            let delivery = *waiting.delivery;
+            let ledger = held.get(key).copied().max(lane.acknowledged);
+            if ledger >= Some(delivery.id.version) {
+                self.supersede(&delivery, step.now);
+                self.drop_idle_lane(*key);
+            } else {
+                self.wait_in_lane(delivery, Turn::Ready);
+            }
+        }
+    }
+}
+
+/// Decodes a record of the store, which keeps the value alone: message key and headers are known to have been right
+/// where the record could be read.
+fn decode_again(row: &ParkedRow, stream: &Stream) -> Result<Record, Quarantine> {
+    let Some(name) = &row.subject.record else {
+        return Err(Quarantine {
+            class: row.error_class.unwrap_or(ErrorClass::Undecodable),
+            error: format!(
+                "{}; publish the row again, its message key and headers are not kept",
+                row.error
+            ),
+            readable: None,
+        });
+    };
+    let raw = Raw {
+        key: Some(name.key.as_bytes()),
+        value: row.record.as_deref(),
+        schema_version: Some(b"1"),
+        traceparent: None,
+    };
+    Record::decode(&raw, stream)
+}
+
+fn newest_in_memory(lane: &Lane) -> Option<u64> {
+    let waiting = lane
+        .waiting
+        .as_ref()
+        .map(|waiting| waiting.delivery.id.version);
+    waiting.max(lane.in_flight.map(|flight| flight.version))
+}

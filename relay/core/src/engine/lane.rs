@@ -1,0 +1,85 @@
+//! The lanes: one per key, with at most one request in flight and at most one delivery waiting behind it.
+
+use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, Hasher};
+use std::time::Duration;
+
+use super::delivery::Delivery;
+use crate::names::KeyHash;
+
+/// One key's place in memory. It exists while something of the key is in flight, waits, or is not durable yet.
+#[derive(Debug, Default)]
+pub struct Lane {
+    /// What is on its way to the destination.
+    pub in_flight: Option<InFlight>,
+    /// The newest version that waits; lower ones are superseded when it arrives.
+    pub waiting: Option<Waiting>,
+    /// The highest version acknowledged from this lane whose ledger row may not be durable yet.
+    pub acknowledged: Option<u64>,
+    /// Acknowledgements that are in a batch and not durable yet.
+    pub unflushed: u32,
+}
+
+impl Lane {
+    pub fn is_idle(&self) -> bool {
+        self.in_flight.is_none() && self.waiting.is_none() && self.unflushed == 0
+    }
+
+    /// The waiting delivery, when a request of it may be sent.
+    pub fn is_ready(&self) -> bool {
+        self.in_flight.is_none()
+            && self
+                .waiting
+                .as_ref()
+                .is_some_and(|waiting| waiting.turn == Turn::Ready)
+    }
+}
+
+/// The version of a key that is on its way, and the assignment it was read in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct InFlight {
+    pub version: u64,
+    pub home: usize,
+    pub epoch: u32,
+}
+
+/// A delivery that waits in its lane.
+#[derive(Debug)]
+pub struct Waiting {
+    pub delivery: Box<Delivery>,
+    pub turn: Turn,
+}
+
+/// What a waiting delivery waits for, besides the request in flight of its lane.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Turn {
+    /// The ledger's answer whether it is stale.
+    CheckingLedger,
+    /// A retry in place is due then.
+    At(Duration),
+    /// Nothing.
+    Ready,
+}
+
+/// All lanes by key.
+pub type Lanes = HashMap<KeyHash, Lane, BuildHasherDefault<KeyHashHasher>>;
+
+/// A key hash is a hash already: its first bytes are taken as they are.
+#[derive(Debug, Default)]
+pub struct KeyHashHasher(u64);
+
+impl Hasher for KeyHashHasher {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        let mut first = [0; 8];
+        let length = bytes.len().min(8);
+        first[..length].copy_from_slice(&bytes[..length]);
+        self.0 ^= u64::from_le_bytes(first);
+    }
+
+    // The length prefix of an array says nothing.
+    fn write_usize(&mut self, _: usize) {}
+}

@@ -1,0 +1,280 @@
+//! Partitions come and go: loading, draining, losing, stopping.
+
+use std::time::Duration;
+
+use super::decision::{self, Decision};
+use super::delivery::Delivery;
+use super::event::Action;
+use super::lane::Turn;
+use super::parked::{Row, Wait};
+use super::table::Phase;
+use super::{Engine, Mode, Step};
+use crate::names::{KeyHash, Partition};
+use crate::rows::{ParkedEntry, ParkedReason, ParkedState, PartitionState};
+use crate::time::Now;
+
+impl Engine {
+    pub(super) fn on_assigned(&mut self, partition: &Partition, step: &mut Step<'_>) {
+        let Some(home) = self.home_or_insert(partition) else {
+            return;
+        };
+        if self.mode != Mode::Running {
+            return;
+        }
+        let home = &mut self.homes[home];
+        home.leave();
+        home.phase = Phase::Loading { early: vec![] };
+        step.actions.push(Action::LoadPartition {
+            partition: partition.clone(),
+            stream: home.stream.clone(),
+        });
+    }
+
+    pub(super) fn on_loaded(
+        &mut self,
+        partition: &Partition,
+        state: PartitionState,
+        step: &Step<'_>,
+    ) {
+        let Some(&index) = self.home_of.get(partition) else {
+            return;
+        };
+        let home = &mut self.homes[index];
+        let Phase::Loading { early } = &mut home.phase else {
+            return;
+        };
+        let early = std::mem::take(early);
+        home.phase = Phase::Owned;
+        // An acknowledgement of an earlier assignment may not be durable yet: the higher of both counts.
+        home.watermark = home.watermark.max(state.watermark);
+        for entry in state.parked {
+            self.remember(index, entry, step.now);
+        }
+        for record in early {
+            self.on_record(record, step);
+        }
+    }
+
+    /// Enters an undelivered record of the store into the index.
+    fn remember(&mut self, home: usize, entry: ParkedEntry, now: Now) {
+        self.index(home, entry, Wait::Due, now);
+    }
+
+    /// Enters an undelivered record that is on its way to the store.
+    pub(super) fn remember_unwritten(&mut self, home: usize, entry: ParkedEntry, now: Now) {
+        self.index(home, entry, Wait::Unwritten, now);
+    }
+
+    fn index(&mut self, home: usize, entry: ParkedEntry, waiting: fn(Duration) -> Wait, now: Now) {
+        let wait = match entry.state {
+            ParkedState::Parked {
+                next_attempt_at, ..
+            } => waiting(now.monotonic_at(next_attempt_at)),
+            ParkedState::Exhausted | ParkedState::Rejected | ParkedState::Quarantined => {
+                Wait::ForAPerson
+            }
+        };
+        let route = self.homes[home].route;
+        self.parked.keep(Row {
+            entry,
+            home,
+            route,
+            wait,
+        });
+    }
+
+    /// A person asked for another attempt: the owner's index follows the store.
+    pub(super) fn on_manual_retries(&mut self, entries: Vec<ParkedEntry>, step: &Step<'_>) {
+        for entry in entries {
+            let id = entry.subject.id;
+            let partition = Partition {
+                topic: entry.coordinates.topic.clone(),
+                number: entry.coordinates.partition,
+            };
+            let Some(&home) = self.home_of.get(&partition) else {
+                continue;
+            };
+            let is_busy = |wait| matches!(wait, Wait::InMemory | Wait::Unwritten(_));
+            let is_on_its_way = self.parked.get(id).is_some_and(|row| is_busy(row.wait));
+            if self.homes[home].is_owned() && !is_on_its_way {
+                self.remember(home, entry, step.now);
+            }
+        }
+    }
+
+    /// Begins to drain partitions: nothing new is sent, what has failed tries goes to the store, the rest stays Kafka's.
+    pub(super) fn on_revoked(&mut self, partitions: &[Partition], step: &Step<'_>) {
+        for partition in partitions {
+            let Some(&index) = self.home_of.get(partition) else {
+                continue;
+            };
+            match self.homes[index].phase {
+                Phase::Owned => {
+                    self.homes[index].phase = Phase::Draining;
+                    self.empty_lanes(index, Some(step.now));
+                }
+                Phase::Loading { .. } => self.homes[index].phase = Phase::Draining,
+                Phase::Away | Phase::Draining => {}
+            }
+        }
+    }
+
+    /// Forgets partitions at once. Requests in flight end in the log and the ledger; nothing is parked, for another
+    /// replica may own the records now and Kafka gives them to it.
+    pub(super) fn on_lost(&mut self, partitions: &[Partition]) {
+        for partition in partitions {
+            let Some(&index) = self.home_of.get(partition) else {
+                continue;
+            };
+            if !matches!(self.homes[index].phase, Phase::Away) {
+                self.empty_lanes(index, None);
+                self.parked.remove_home(index);
+                self.homes[index].leave();
+            }
+        }
+    }
+
+    /// The group gave everything away while this replica was silent: it sends nothing more until it is assigned anew.
+    pub(super) fn on_poll_deadline_passed(&mut self) {
+        let all: Vec<_> = self
+            .homes
+            .iter()
+            .map(|home| home.partition.clone())
+            .collect();
+        self.on_lost(&all);
+    }
+
+    pub(super) fn on_stop(&mut self, step: &Step<'_>) {
+        if self.mode == Mode::Running {
+            self.mode = Mode::Stopping;
+            let all: Vec<_> = self
+                .homes
+                .iter()
+                .map(|home| home.partition.clone())
+                .collect();
+            self.on_revoked(&all, step);
+        }
+    }
+
+    /// Releases the partitions whose drain is over.
+    pub(super) fn finish_drains(&mut self, step: &mut Step<'_>) {
+        for index in 0..self.homes.len() {
+            let home = &mut self.homes[index];
+            let is_drained = matches!(home.phase, Phase::Draining)
+                && home.flights == 0
+                && !self.journal.holds(index);
+            if !is_drained {
+                continue;
+            }
+            let partition = home.partition.clone();
+            if let Some(offset) = home.offsets.take_commit() {
+                step.actions.push(Action::Commit {
+                    partition: partition.clone(),
+                    offset,
+                });
+            }
+            home.leave();
+            self.parked.remove_home(index);
+            step.actions.push(Action::Release { partition });
+        }
+        let is_done = self.mode == Mode::Stopping
+            && self.flights.is_empty()
+            && self.journal.is_empty()
+            && self
+                .homes
+                .iter()
+                .all(|home| matches!(home.phase, Phase::Away));
+        if is_done {
+            self.mode = Mode::Stopped;
+            step.actions.push(Action::Stopped);
+        }
+    }
+
+    /// Some partition is being drained.
+    pub(super) fn is_draining(&self) -> bool {
+        self.mode != Mode::Running
+            || self
+                .homes
+                .iter()
+                .any(|home| matches!(home.phase, Phase::Draining))
+    }
+
+    /// Takes what waits in the lanes of a partition out of memory. With `parking_at`, what has failed tries is parked,
+    /// so that its attempts stay exact; what was never tried is Kafka's, or the store's, all the same.
+    fn empty_lanes(&mut self, home: usize, parking_at: Option<Now>) {
+        let keys: Vec<KeyHash> = self
+            .lanes
+            .iter()
+            .filter(|(_, lane)| {
+                lane.waiting
+                    .as_ref()
+                    .is_some_and(|waiting| waiting.delivery.place.home == home)
+            })
+            .map(|(key, _)| *key)
+            .collect();
+        for key in keys {
+            let Some(waiting) = self
+                .lanes
+                .get_mut(&key)
+                .and_then(|lane| lane.waiting.take())
+            else {
+                continue;
+            };
+            let delivery = *waiting.delivery;
+            match parking_at {
+                Some(now) if delivery.has_failed_tries() => {
+                    self.park_leaving(delivery, waiting.turn, now);
+                }
+                Some(_) | None => self.forget(&delivery),
+            }
+            self.drop_idle_lane(key);
+        }
+    }
+
+    fn park_leaving(&mut self, mut delivery: Delivery, turn: Turn, now: Now) {
+        let due = match turn {
+            Turn::At(due) => due.saturating_sub(now.monotonic),
+            Turn::Ready | Turn::CheckingLedger => Duration::ZERO,
+        };
+        let route = &self.routes[self.homes[delivery.place.home].route];
+        let decision = if route.breaker.is_closed() {
+            decision::park(&route.route.retry, &mut delivery.tally, due)
+        } else {
+            // The tries were the endpoint's fault.
+            delivery.tally.suspected = 0;
+            Decision::Park(due)
+        };
+        let state = match decision {
+            Decision::Exhaust => ParkedState::Exhausted,
+            Decision::Park(wait) | Decision::Wait(wait) => parked(ParkedReason::Retry, now, wait),
+            Decision::Hold => parked(ParkedReason::Retry, now, Duration::ZERO),
+        };
+        self.keep(&delivery, state, now);
+    }
+
+    /// Forgets a delivery without ending it: its owner brings it back.
+    pub(super) fn forget(&mut self, delivery: &Delivery) {
+        self.buffered_bytes = self
+            .buffered_bytes
+            .saturating_sub(delivery.record.memory_bytes());
+    }
+
+    pub(super) fn drop_idle_lane(&mut self, key: KeyHash) {
+        if self.lanes.get(&key).is_some_and(super::lane::Lane::is_idle) {
+            self.lanes.remove(&key);
+        }
+    }
+
+    /// Whether a delivery belongs to an assignment that has ended: it must not be parked nor its offset ended.
+    pub(super) fn is_orphan(&self, delivery: &Delivery) -> bool {
+        self.homes[delivery.place.home].epoch != delivery.place.epoch
+    }
+}
+
+/// Waiting in the store for so long.
+pub(super) fn parked(reason: ParkedReason, now: Now, wait: Duration) -> ParkedState {
+    ParkedState::Parked {
+        reason,
+        next_attempt_at: now.wall_at(now.monotonic.saturating_add(wait)),
+    }
+}

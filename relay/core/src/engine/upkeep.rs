@@ -1,0 +1,143 @@
+//! The end of a burst: timers, lookups, requests, batches, commits, drains, in that order.
+
+use std::time::Duration;
+
+use super::breaker::State;
+use super::dispatch;
+use super::event::Action;
+use super::lane::Turn;
+use super::{Engine, Mode, Step};
+
+/// Keys of one lookup in the ledger.
+const LOOKUP_KEYS_MAX: usize = 1_000;
+
+impl Engine {
+    pub(super) fn on_tick(&mut self, step: &mut Step<'_>) {
+        if self.mode == Mode::Stopped {
+            return;
+        }
+        self.run_timers(step.now.monotonic);
+        self.look_up(step);
+        self.load_due(step);
+        self.dispatch(step);
+        self.flush(step);
+        self.commit(step);
+        self.finish_drains(step);
+        self.steer_fetching(step);
+    }
+
+    /// When the next [`super::Event::Tick`] is needed, if nothing else happens.
+    pub fn next_timer(&self, now: Duration) -> Option<Duration> {
+        let mut timers = vec![self.hold_until, self.journal.next_timer(), self.commit_at];
+        timers.push(self.waits.first().map(|(due, _)| *due));
+        for (index, route) in self.routes.iter().enumerate() {
+            let due = self.parked.next_due(index);
+            timers.push(match route.breaker.state() {
+                State::Closed => due.filter(|_| self.has_room_for_parked()),
+                State::Open { until } => Some(until),
+                State::HalfOpen { is_probing, .. } if is_probing || !self.may_send() => None,
+                State::HalfOpen { since, .. } => {
+                    let wait = Some(Self::probe_wait_ends(since)).filter(|ends| *ends > now);
+                    wait.or(due.filter(|_| !route.is_loading_probe))
+                }
+            });
+        }
+        timers.into_iter().flatten().min()
+    }
+
+    fn run_timers(&mut self, now: Duration) {
+        self.hold_until = self.hold_until.filter(|until| *until > now);
+        for route in &mut self.routes {
+            route.breaker.advance(now);
+        }
+        while let Some(&(due, key)) = self.waits.first().filter(|(due, _)| *due <= now) {
+            self.waits.pop_first();
+            let Some(lane) = self.lanes.get_mut(&key) else {
+                continue;
+            };
+            let Some(waiting) = lane
+                .waiting
+                .as_mut()
+                .filter(|waiting| waiting.turn == Turn::At(due))
+            else {
+                continue;
+            };
+            waiting.turn = Turn::Ready;
+            let route = self.homes[waiting.delivery.place.home].route;
+            self.routes[route].ready.push_back(key);
+        }
+    }
+
+    fn look_up(&mut self, step: &mut Step<'_>) {
+        for home in &mut self.homes {
+            if home.lookups.is_outstanding || home.lookups.waiting.is_empty() {
+                continue;
+            }
+            let rest = home
+                .lookups
+                .waiting
+                .split_off(home.lookups.waiting.len().min(LOOKUP_KEYS_MAX));
+            let keys = std::mem::replace(&mut home.lookups.waiting, rest);
+            home.lookups.is_outstanding = true;
+            step.actions.push(Action::ReadLedger {
+                partition: home.partition.clone(),
+                stream: home.stream.clone(),
+                keys,
+            });
+        }
+    }
+
+    fn flush(&mut self, step: &mut Step<'_>) {
+        let is_urgent = self.is_draining();
+        if let Some((batch, rows)) = self.journal.take(step.now.monotonic, is_urgent) {
+            step.actions.push(Action::Flush { batch, rows });
+        }
+    }
+
+    /// A batch is durable: its offsets have ended, its acknowledgements are in the ledger.
+    pub(super) fn on_flushed(&mut self, batch: u64, step: &Step<'_>) {
+        let Some(ends) = self.journal.written(batch) else {
+            return;
+        };
+        for place in ends.offsets {
+            let home = &mut self.homes[place.home];
+            if home.epoch == place.epoch {
+                home.offsets.end(place.offset);
+            }
+        }
+        for id in ends.kept {
+            // Kept once more meanwhile: the row that counts is in a later batch.
+            if !self.journal.keeps(id) {
+                self.parked.written(id);
+            }
+        }
+        for key in ends.keys {
+            if let Some(lane) = self.lanes.get_mut(&key) {
+                lane.unflushed = lane.unflushed.saturating_sub(1);
+            }
+            self.drop_idle_lane(key);
+        }
+        self.commit_at
+            .get_or_insert(step.now.monotonic + self.limits.commit_interval);
+    }
+
+    fn commit(&mut self, step: &mut Step<'_>) {
+        if self.commit_at.is_none_or(|at| at > step.now.monotonic) {
+            return;
+        }
+        self.commit_at = None;
+        for home in self.homes.iter_mut().filter(|home| home.is_owned()) {
+            if let Some(offset) = home.offsets.take_commit() {
+                step.actions.push(Action::Commit {
+                    partition: home.partition.clone(),
+                    offset,
+                });
+            }
+        }
+    }
+
+    fn has_room_for_parked(&self) -> bool {
+        self.may_send()
+            && self.parked.in_memory() < self.settings.concurrency * dispatch::PARKED_PER_SLOT
+    }
+}

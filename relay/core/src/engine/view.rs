@@ -1,0 +1,73 @@
+//! What people see of an engine.
+
+use std::time::Duration;
+
+use super::Engine;
+use super::breaker::State;
+use super::fetching::Hold;
+use crate::rows::ParkedState;
+use crate::time::Timestamp;
+
+/// A destination in this replica, at a moment.
+#[derive(Debug, Clone, PartialEq)]
+pub struct View {
+    pub in_flight: usize,
+    pub buffered_bytes: usize,
+    pub hold: Option<Hold>,
+    /// The breaker that is not closed, worst first.
+    pub breaker: Option<BreakerView>,
+    /// Kafka timestamp of the oldest record read and not ended.
+    pub oldest_open: Option<Timestamp>,
+    /// When the oldest parked record first failed.
+    pub oldest_parked: Option<Timestamp>,
+    /// Per partition, the records read and not ended.
+    pub open_records: usize,
+}
+
+/// A breaker that is not closed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BreakerView {
+    pub model: String,
+    pub is_half_open: bool,
+    /// How long until the next probe.
+    pub next_probe_in: Duration,
+    pub last_failure: Option<String>,
+}
+
+impl Engine {
+    /// A look at the engine.
+    pub fn view(&self, now: Duration) -> View {
+        let owned = || self.homes.iter().filter(|home| home.is_owned());
+        View {
+            in_flight: self.flights.len(),
+            buffered_bytes: self.buffered_bytes,
+            hold: self.hold(),
+            breaker: self.breaker_view(now),
+            oldest_open: owned().filter_map(|home| home.offsets.oldest()).min(),
+            oldest_parked: self
+                .parked
+                .rows()
+                .filter(|row| matches!(row.entry.state, ParkedState::Parked { .. }))
+                .map(|row| row.entry.first_failed_at)
+                .min(),
+            open_records: owned().map(|home| home.offsets.open_count()).sum(),
+        }
+    }
+
+    fn breaker_view(&self, now: Duration) -> Option<BreakerView> {
+        let views = self.routes.iter().filter_map(|route| {
+            let (is_half_open, next_probe_in) = match route.breaker.state() {
+                State::Closed => return None,
+                State::Open { until } => (false, until.saturating_sub(now)),
+                State::HalfOpen { .. } => (true, Duration::ZERO),
+            };
+            Some(BreakerView {
+                model: route.model.to_string(),
+                is_half_open,
+                next_probe_in,
+                last_failure: route.last_failure.clone(),
+            })
+        });
+        views.max_by_key(|view| (!view.is_half_open, view.next_probe_in))
+    }
+}
