@@ -2,5 +2,8 @@
 pub mod clock;
 pub mod config;
 pub mod http;
+pub mod metrics;
 pub mod nearest;
+pub mod status;
 pub mod store;
+pub mod telemetry;

@@ -1,0 +1,340 @@
+//! Prometheus metrics, named `replicates_relay_…`. Labels never hold keys.
+//!
+//! - [`labels`]: the label sets
+//! - [`stream`]: handles of the hot path, resolved once per destination and model
+//!
+//! Gauges of the state are filled from [`Status`](crate::status::Status) when they are asked for.
+
+mod labels;
+mod stream;
+
+use std::sync::atomic::AtomicU64;
+
+use prometheus_client::encoding::text::encode;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::metrics::info::Info;
+use prometheus_client::registry::Registry;
+use relay_core::rows::Outcome;
+
+use crate::status::DestinationStatus;
+use crate::store::{Counts, Partitions, ReplicaState, Upkeep};
+use labels::{
+    AttemptLabels, Build, DeliveryLabels, DestinationLabels, HeldLabels, OutcomeLabels,
+    PartitionLabels, RecordLabels, StateLabels, StreamLabels,
+};
+
+pub use stream::StreamMetrics;
+
+/// From a request on this machine to the longest `timeout` there is.
+const DURATION_BUCKETS: [f64; 14] = [
+    0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 15.0, 300.0,
+];
+
+/// From the commit to the consumer: milliseconds while all is well, hours after an outage.
+const LATENCY_BUCKETS: [f64; 14] = [
+    0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 60.0, 300.0, 3_600.0, 21_600.0, 86_400.0,
+];
+
+type Seconds = Gauge<f64, AtomicU64>;
+type SecondsTotal = Counter<f64, AtomicU64>;
+type HistogramFamily<L> = Family<L, Histogram, fn() -> Histogram>;
+
+/// Why a destination was held, in `held_seconds_total`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum HeldFor {
+    Breaker,
+    RetryAfter,
+    ParkedMax,
+    Buffer,
+}
+
+impl HeldFor {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Breaker => "breaker",
+            Self::RetryAfter => "retry_after",
+            Self::ParkedMax => "parked_max",
+            Self::Buffer => "buffer",
+        }
+    }
+}
+
+/// All metrics of the process.
+#[derive(Debug)]
+pub struct Metrics {
+    registry: Registry,
+    records: Family<RecordLabels, Counter>,
+    attempts: Family<AttemptLabels, Counter>,
+    deliveries: Family<DeliveryLabels, Counter>,
+    attempt_duration: HistogramFamily<DestinationLabels>,
+    delivery_latency: HistogramFamily<StreamLabels>,
+    lag: Family<DestinationLabels, Seconds>,
+    kafka_lag: Family<DestinationLabels, Seconds>,
+    kafka_lag_records: Family<PartitionLabels, Gauge>,
+    undelivered: Family<StateLabels, Gauge>,
+    in_flight: Family<DestinationLabels, Gauge>,
+    concurrency_limit: Family<DestinationLabels, Gauge>,
+    breaker_open: Family<DestinationLabels, Gauge>,
+    held: Family<HeldLabels, SecondsTotal>,
+    offset_gap: Family<DestinationLabels, Gauge>,
+    log_rows: Family<OutcomeLabels, Counter>,
+    log_flush_duration: Histogram,
+    log_partitions_ahead: Gauge,
+    log_partitions_dropped: Counter,
+}
+
+impl Metrics {
+    /// An empty set, and which build it is of.
+    pub fn new(version: &str, revision: &str) -> Self {
+        let mut metrics = Self {
+            registry: Registry::with_prefix("replicates_relay"),
+            records: Family::default(),
+            attempts: Family::default(),
+            deliveries: Family::default(),
+            attempt_duration: Family::new_with_constructor(duration_histogram),
+            delivery_latency: Family::new_with_constructor(latency_histogram),
+            lag: Family::default(),
+            kafka_lag: Family::default(),
+            kafka_lag_records: Family::default(),
+            undelivered: Family::default(),
+            in_flight: Family::default(),
+            concurrency_limit: Family::default(),
+            breaker_open: Family::default(),
+            held: Family::default(),
+            offset_gap: Family::default(),
+            log_rows: Family::default(),
+            log_flush_duration: duration_histogram(),
+            log_partitions_ahead: Gauge::default(),
+            log_partitions_dropped: Counter::default(),
+        };
+        metrics.register_traffic();
+        metrics.register_state();
+        metrics.register_log();
+        let build = Info::new(Build {
+            version: version.to_owned(),
+            revision: revision.to_owned(),
+        });
+        metrics.registry.register("build", "This binary", build);
+        metrics
+    }
+
+    /// The handles of a stream's hot path. Resolve once, keep.
+    pub fn stream(&self, destination: &str, model: &str) -> StreamMetrics {
+        StreamMetrics::new(self, destination, model)
+    }
+
+    /// Notes how long a destination was held.
+    pub fn held(&self, destination: &str, reason: HeldFor, seconds: f64) {
+        let labels = HeldLabels {
+            destination: destination.to_owned(),
+            reason: reason.as_str(),
+        };
+        self.held.get_or_create(&labels).inc_by(seconds.max(0.0));
+    }
+
+    /// Notes how many records are missing between the committed offset and the earliest there is.
+    pub fn offset_gap(&self, destination: &str, records: i64) {
+        self.offset_gap
+            .get_or_create(&destination_labels(destination))
+            .set(records);
+    }
+
+    /// Notes rows of the log that became durable.
+    pub fn log_rows(&self, outcome: Outcome, rows: u64) {
+        let labels = OutcomeLabels {
+            outcome: outcome.as_str(),
+        };
+        self.log_rows.get_or_create(&labels).inc_by(rows);
+    }
+
+    /// Notes how long a batch took to become durable.
+    pub fn log_flushed(&self, seconds: f64) {
+        self.log_flush_duration.observe(seconds);
+    }
+
+    /// Notes what a round of upkeep did.
+    pub fn upkeep(&self, upkeep: &Upkeep) {
+        self.log_partitions_dropped
+            .inc_by(u64::from(upkeep.dropped));
+        self.partitions(upkeep.partitions);
+    }
+
+    fn partitions(&self, partitions: Partitions) {
+        self.log_partitions_ahead.set(i64::from(partitions.ahead));
+    }
+
+    /// Fills the gauges of a destination.
+    pub fn destination(&self, name: &str, status: &DestinationStatus) {
+        let labels = destination_labels(name);
+        self.lag.get_or_create(&labels).set(status.lag_seconds);
+        self.kafka_lag
+            .get_or_create(&labels)
+            .set(status.kafka_lag_seconds);
+        self.in_flight
+            .get_or_create(&labels)
+            .set(i64::from(status.in_flight));
+        self.concurrency_limit
+            .get_or_create(&labels)
+            .set(i64::from(status.concurrency_limit));
+        let is_open = matches!(status.state, ReplicaState::Open | ReplicaState::HalfOpen);
+        self.breaker_open
+            .get_or_create(&labels)
+            .set(i64::from(is_open));
+    }
+
+    /// Replaces the lag of all partitions: one that was given up is no longer told.
+    pub fn kafka_lag<'a>(
+        &self,
+        destinations: impl IntoIterator<Item = (&'a str, &'a DestinationStatus)>,
+    ) {
+        self.kafka_lag_records.clear();
+        for (destination, status) in destinations {
+            for (partition, records) in &status.kafka_lag {
+                let labels = PartitionLabels {
+                    destination: destination.to_owned(),
+                    topic: partition.topic.to_string(),
+                    partition: partition.number,
+                };
+                self.kafka_lag_records
+                    .get_or_create(&labels)
+                    .set(saturating(*records));
+            }
+        }
+    }
+
+    /// Fills the counts of a destination's undelivered records.
+    pub fn undelivered(&self, destination: &str, counts: Counts) {
+        for (state, count) in [
+            ("parked", counts.parked),
+            ("exhausted", counts.exhausted),
+            ("rejected", counts.rejected),
+            ("quarantined", counts.quarantined),
+        ] {
+            let labels = StateLabels {
+                destination: destination.to_owned(),
+                state,
+            };
+            self.undelivered
+                .get_or_create(&labels)
+                .set(saturating(count));
+        }
+    }
+
+    /// The text that Prometheus reads (`OpenMetrics`).
+    ///
+    /// # Errors
+    ///
+    /// Never: writing to a string does not fail.
+    pub fn encode(&self) -> Result<String, std::fmt::Error> {
+        let mut text = String::new();
+        encode(&mut text, &self.registry)?;
+        Ok(text)
+    }
+
+    fn register_traffic(&mut self) {
+        let registry = &mut self.registry;
+        registry.register("records", "Records read from Kafka", self.records.clone());
+        registry.register("attempts", "HTTP requests", self.attempts.clone());
+        registry.register(
+            "deliveries",
+            "Deliveries that reached a state",
+            self.deliveries.clone(),
+        );
+        registry.register(
+            "attempt_duration_seconds",
+            "Whole exchanges",
+            self.attempt_duration.clone(),
+        );
+        registry.register(
+            "delivery_latency_seconds",
+            "From the source's commit to the acknowledgement",
+            self.delivery_latency.clone(),
+        );
+    }
+
+    fn register_state(&mut self) {
+        let registry = &mut self.registry;
+        registry.register(
+            "lag_seconds",
+            "Age of the oldest undelivered record that does not wait for a person",
+            self.lag.clone(),
+        );
+        registry.register(
+            "kafka_lag_seconds",
+            "Age of the record at the committed offset",
+            self.kafka_lag.clone(),
+        );
+        registry.register(
+            "kafka_lag_records",
+            "Records after the committed offset",
+            self.kafka_lag_records.clone(),
+        );
+        registry.register(
+            "undelivered",
+            "Undelivered records in the store",
+            self.undelivered.clone(),
+        );
+        registry.register("in_flight", "Requests in flight", self.in_flight.clone());
+        registry.register(
+            "concurrency_limit",
+            "Most requests in flight",
+            self.concurrency_limit.clone(),
+        );
+        registry.register(
+            "breaker_open",
+            "1 while a breaker of the destination is open",
+            self.breaker_open.clone(),
+        );
+        registry.register(
+            "held_seconds",
+            "Time in which a destination was held",
+            self.held.clone(),
+        );
+        registry.register(
+            "offset_gap_records",
+            "Records that had expired before they were read",
+            self.offset_gap.clone(),
+        );
+    }
+
+    fn register_log(&mut self) {
+        let registry = &mut self.registry;
+        registry.register("log_rows", "Rows of the log", self.log_rows.clone());
+        registry.register(
+            "log_flush_duration_seconds",
+            "Writing a batch of the log",
+            self.log_flush_duration.clone(),
+        );
+        registry.register(
+            "log_partitions_ahead",
+            "Partitions beyond the furthest expiry in use",
+            self.log_partitions_ahead.clone(),
+        );
+        registry.register(
+            "log_partitions_dropped",
+            "Partitions dropped when they had expired",
+            self.log_partitions_dropped.clone(),
+        );
+    }
+}
+
+fn duration_histogram() -> Histogram {
+    Histogram::new(DURATION_BUCKETS)
+}
+
+fn latency_histogram() -> Histogram {
+    Histogram::new(LATENCY_BUCKETS)
+}
+
+fn destination_labels(destination: &str) -> DestinationLabels {
+    DestinationLabels {
+        destination: destination.to_owned(),
+    }
+}
+
+fn saturating(count: u64) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
+}
