@@ -67,7 +67,9 @@ fn is_list_of_scalars(ruby: &Ruby, value: Value) -> bool {
 
 /// `ActiveSupport` knows how to write times and decimals; plain Ruby does not.
 fn json(ruby: &Ruby, value: Value) -> Result<Value, magnus::Error> {
-    if let Some(json) = classes::loaded_constant(ruby, &["ActiveSupport", "JSON"]) {
+    if let Some(active_support) = classes::loaded_constant(ruby, &["ActiveSupport"]) {
+        // Here an autoload is welcome: what is there of `ActiveSupport` decides how its classes are written.
+        let json: Value = active_support.funcall("const_get", ("JSON",))?;
         return json.funcall("encode", (value,));
     }
     ruby.require("json")?;
