@@ -105,14 +105,17 @@ class Kafka:
         print(f"kafka: fetching Apache Kafka {VERSION} by Maven (43 MB)", flush=True)
         draft = f"{LIBRARY}.{os.getpid()}"
         fetch = subprocess.run(
-            ["mvn", "-q", "-B", "-Dstyle.color=never", "-f", f"{SUPPORT}/pom.xml", "dependency:copy-dependencies",
+            ["mvn", "-q", "-B", "-f", f"{SUPPORT}/pom.xml", "dependency:copy-dependencies",
              "-DincludeScope=runtime", f"-DoutputDirectory={draft}"],
-            stdin=subprocess.DEVNULL,
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
         )
         if fetch.returncode != 0 or not glob.glob(f"{draft}/kafka_2.13-{VERSION}.jar"):
             shutil.rmtree(draft, ignore_errors=True)
-            raise Failure("mvn dependency:copy-dependencies failed: see its message above")
-        os.rename(draft, LIBRARY)
+            raise Failure(f"Maven could not fetch Kafka:\n{fetch.stdout}")
+        if os.path.isdir(LIBRARY):  # the `up` of another services' folder was faster
+            shutil.rmtree(draft)
+        else:
+            os.rename(draft, LIBRARY)
 
     def _format(self):
         """Gives a new data folder its cluster id; a folder that has one is left alone."""
