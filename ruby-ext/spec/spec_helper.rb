@@ -1,0 +1,90 @@
+# frozen_string_literal: true
+
+$LOAD_PATH.unshift(File.expand_path("../lib", __dir__))
+
+require "logger"
+require "active_record"
+require "replicates_to"
+require "replicates_to/command"
+require "timeout"
+require_relative "support/services"
+require_relative "support/database"
+require_relative "support/settings"
+require_relative "support/models"
+require_relative "support/wire"
+require_relative "support/topic"
+require_relative "support/own_process"
+require_relative "support/waiting"
+
+ADAPTERS = %i[postgresql sqlite].freeze
+
+# A database of its own for the group, with every table empty before each example; what is noted stays in the outbox,
+# because nothing wakes a publisher.
+RSpec.shared_context "with a database on" do |adapter|
+  before(:all) do
+    @formerly = ActiveRecord::Base.connection_db_config if ActiveRecord::Base.connected?
+    @database = Database.create(adapter)
+    ActiveRecord::Base.establish_connection(@database.config)
+    Models.create_tables
+  end
+
+  after(:all) do
+    ActiveRecord::Base.connection_pool.disconnect!
+    @formerly ? ActiveRecord::Base.establish_connection(@formerly) : ActiveRecord::Base.remove_connection
+    @database.drop
+  end
+
+  before do
+    Models.clear
+    Settings.apply
+    ReplicatesTo::Outbox::Statements.verified.clear
+  end
+
+  def outbox
+    ReplicatesTo::Outbox.on(ActiveRecord::Base.connection)
+  end
+
+  # What was noted, in the order of versions: [["Vehicle", 1, "create"], …]
+  def noted
+    rows = ActiveRecord::Base.connection.select_rows("select model, primary_key, operation from replicates_to_outbox order by id")
+    rows.map { |model, primary_key, operation| [model, JSON.parse(primary_key).first, operation] }
+  end
+end
+
+# Rows stay in the outbox: the publisher only remembers what it was woken with.
+RSpec.shared_context "without a publisher" do
+  let(:woken) { [] }
+
+  before do
+    sleeping = instance_double(ReplicatesTo::Publisher, pid: Process.pid)
+    allow(sleeping).to receive(:wake) { |database, ids| woken << [database, ids] }
+    allow(ReplicatesTo).to receive(:publisher).and_return(sleeping)
+  end
+end
+
+# A publisher of its own, and topics that nobody else writes to.
+RSpec.shared_context "with Kafka" do
+  after do
+    publisher = ReplicatesTo.instance_variable_get(:@publisher)
+    publisher&.close(5)
+    ReplicatesTo.instance_variable_set(:@publisher, nil)
+  end
+
+  def topic(model, destination)
+    Topic.new(ReplicatesTo.mapping(model, destination).topic)
+  end
+
+  # Records of a model, once everything written so far was acknowledged.
+  def published(model = Vehicle, destination = :billing)
+    expect(ReplicatesTo.flush(timeout: 20)).to be(true)
+    topic(model, destination).records
+  end
+end
+
+RSpec.configure do |config|
+  config.disable_monkey_patching!
+  config.order = :random
+  config.before(:each, :topics) do
+    Models.topics.each { |topic| Topic.new(topic).create }
+  end
+end

@@ -1,0 +1,275 @@
+# frozen_string_literal: true
+
+require_relative "spec_helper"
+
+ADAPTERS.each do |adapter|
+  RSpec.describe "what a transaction notes (#{adapter})" do
+    include_context "with a database on", adapter
+    include_context "without a publisher"
+
+    after { Vehicle.after_write = Vehicle.before_the_commit = Vehicle.after_the_commit = nil }
+
+    # A row that was there before the example began.
+    let!(:vehicle) { ReplicatesTo.disabled { Vehicle.create!(plate: "KA-1") } }
+
+    def delete_behind_rails(record)
+      ActiveRecord::Base.connection.execute("delete from vehicles where id = #{record.id}")
+    end
+
+    it "notes a create, an update and a delete with their primary keys" do
+      created = Vehicle.create!(plate: "KA-2")
+      vehicle.update!(plate: "KA-3")
+      created.destroy!
+      expect(noted).to eq([["Vehicle", created.id, "create"], ["Vehicle", vehicle.id, "update"], ["Vehicle", created.id, "delete"]])
+    end
+
+    it "notes two saves of a row in one transaction once" do
+      Vehicle.transaction { 2.times { |n| vehicle.update!(plate: "KA-#{n}") } }
+      expect(noted).to eq([["Vehicle", vehicle.id, "update"]])
+    end
+
+    it "notes two instances of one row once" do
+      Vehicle.transaction do
+        Vehicle.find(vehicle.id).update!(plate: "KA-8")
+        Vehicle.find(vehicle.id).update!(vin: "8")
+      end
+      expect(noted).to eq([["Vehicle", vehicle.id, "update"]])
+    end
+
+    it "notes a row created and updated in one transaction as created" do
+      created = Vehicle.transaction { Vehicle.create!(plate: "KA-2").tap { |row| row.update!(plate: "KA-3") } }
+      expect(noted).to eq([["Vehicle", created.id, "create"]])
+    end
+
+    it "notes a row created and destroyed in one transaction as one delete" do
+      created = Vehicle.transaction { Vehicle.create!(plate: "KA-2").tap(&:destroy!) }
+      expect(noted).to eq([["Vehicle", created.id, "delete"]])
+    end
+
+    it "notes nothing for a save that changes nothing" do
+      vehicle.save!
+      expect(noted).to eq([])
+    end
+
+    it "notes nothing for an update that finds no row" do
+      delete_behind_rails(vehicle)
+      vehicle.update!(plate: "KA-2")
+      expect(noted).to eq([])
+    end
+
+    it "notes nothing for a delete that finds no row" do
+      delete_behind_rails(vehicle)
+      vehicle.destroy!
+      expect(noted).to eq([])
+    end
+
+    it "notes nothing of a transaction that is rolled back" do
+      Vehicle.transaction do
+        vehicle.update!(plate: "KA-2")
+        raise ActiveRecord::Rollback
+      end
+      expect(noted).to eq([])
+      expect(woken).to eq([])
+    end
+
+    it "notes nothing of a savepoint that is rolled back, and the rest of its transaction" do
+      Vehicle.transaction do
+        other = Vehicle.create!(plate: "KA-4")
+        Vehicle.transaction(requires_new: true) do
+          vehicle.update!(plate: "KA-2")
+          raise ActiveRecord::Rollback
+        end
+        other.update!(plate: "KA-5")
+      end
+      expect(noted.map(&:last)).to eq(["create"])
+    end
+
+    it "keeps the notes of savepoints that are released, through several levels" do
+      Vehicle.transaction do
+        Vehicle.transaction(requires_new: true) do
+          Vehicle.transaction(requires_new: true) { vehicle.update!(plate: "KA-2") }
+        end
+      end
+      expect(noted).to eq([["Vehicle", vehicle.id, "update"]])
+    end
+
+    it "drops the notes of a released savepoint when what is around it is rolled back" do
+      Vehicle.transaction do
+        Vehicle.transaction(requires_new: true) { vehicle.update!(plate: "KA-2") }
+        raise ActiveRecord::Rollback
+      end
+      expect(noted).to eq([])
+    end
+
+    it "writes one INSERT a transaction, whatever the number of rows" do
+      inserts = []
+      subscriber = ActiveSupport::Notifications.subscribe("sql.active_record") do |*, payload|
+        inserts << payload[:sql] if payload[:sql].match?(/insert into replicates_to_outbox/i)
+      end
+      Vehicle.transaction { 30.times { |n| Vehicle.create!(plate: "KA-#{n}") } }
+      expect(inserts.size).to eq(1)
+      expect(noted.size).to eq(30)
+    ensure
+      ActiveSupport::Notifications.unsubscribe(subscriber)
+    end
+
+    it "slices very many rows" do
+      notes = ReplicatesTo::Notes.new
+      12_000.times { |n| notes.add(Vehicle, n, "update") }
+      ids = ActiveRecord::Base.transaction { notes.flush(ActiveRecord::Base.connection) }
+      expect(ids.uniq.size).to eq(12_000)
+      expect(noted.map { |_, primary_key, _| primary_key }).to eq((0...12_000).to_a)
+    end
+
+    it "wakes the publisher with the ids of the rows it wrote, after the commit" do
+      vehicle.update!(plate: "KA-2")
+      ids = ActiveRecord::Base.connection.select_values("select id from replicates_to_outbox")
+      expect(woken).to eq([["ActiveRecord::Base", ids]])
+    end
+
+    context "with callbacks that interfere" do
+      it "notes a row whose own callback raises, when the transaction commits all the same" do
+        Vehicle.after_write = ->(_) { raise "no" }
+        Vehicle.transaction do
+          vehicle.update(plate: "KA-2")
+        rescue RuntimeError
+          nil
+        end
+        expect(vehicle.reload.plate).to eq("KA-2")
+        expect(noted).to eq([["Vehicle", vehicle.id, "update"]])
+      end
+
+      it "notes a created row whose callback raises" do
+        Vehicle.after_write = ->(_) { raise "no" }
+        Vehicle.transaction do
+          Vehicle.create!(plate: "KA-2")
+        rescue RuntimeError
+          nil
+        end
+        expect(noted.map(&:last)).to eq(["create"])
+      end
+
+      it "notes a destroyed row whose callback raises" do
+        Vehicle.after_write = ->(_) { raise "no" }
+        Vehicle.transaction do
+          vehicle.destroy!
+        rescue RuntimeError
+          nil
+        end
+        expect(noted).to eq([["Vehicle", vehicle.id, "delete"]])
+      end
+
+      it "loses nothing when an after_commit callback of another record raises" do
+        other = ReplicatesTo.disabled { Vehicle.create!(plate: "KA-3") }
+        Vehicle.after_the_commit = ->(_) { raise "no" }
+        expect { Vehicle.transaction { [vehicle, other].each { |row| row.update!(vin: "1") } } }.to raise_error("no")
+        expect(noted.map { |_, primary_key, _| primary_key }).to contain_exactly(vehicle.id, other.id)
+        expect(woken.sum { |_, ids| ids.size }).to eq(2)
+      end
+
+      it "notes a row that another record's before_commit callback writes" do
+        owner = ReplicatesTo.disabled { Owner.create!(name: "Ann") }
+        Vehicle.before_the_commit = ->(_) { owner.update!(name: "Bea") }
+        vehicle.update!(plate: "KA-2")
+        expect(noted).to contain_exactly(["Vehicle", vehicle.id, "update"], ["Owner", owner.id, "update"])
+      end
+
+      it "notes a parent whose touch Rails defers to the commit" do
+        owner = ReplicatesTo.disabled { Owner.create!(name: "Ann", vehicles: [vehicle]) }
+        vehicle.reload.update!(plate: "KA-2")
+        expect(noted).to contain_exactly(["Vehicle", vehicle.id, "update"], ["Owner", owner.id, "update"])
+      end
+    end
+
+    it "notes a touched row" do
+      vehicle.touch
+      expect(noted).to eq([["Vehicle", vehicle.id, "update"]])
+    end
+
+    it "notes the old and the new key of a row whose primary key changes" do
+      part = ReplicatesTo.disabled { Part.create!(code: "a", name: "Axle") }
+      part.update!(code: "b")
+      expect(noted).to contain_exactly(["Part", "a", "update"], %w[Part b create])
+    end
+
+    it "notes a row of a subclass under that class" do
+      truck = Truck.create!(plate: "KA-2")
+      expect(noted).to eq([["Truck", truck.id, "create"]])
+    end
+
+    it "notes a row that changes its class for the destinations of both" do
+      truck = ReplicatesTo.disabled { Truck.create!(plate: "KA-2") }
+      truck.becomes!(Vehicle).save!
+      expect(noted).to contain_exactly(["Vehicle", truck.id, "update"], ["Truck", truck.id, "update"])
+    end
+
+    context "when a transaction around it is not joinable, as in fixtures and console --sandbox" do
+      it "writes its rows inside, so that they vanish with it" do
+        connection = ActiveRecord::Base.connection
+        connection.begin_transaction(joinable: false)
+        vehicle.update!(plate: "KA-2")
+        inside = noted
+        connection.rollback_transaction
+        expect(inside).to eq([["Vehicle", vehicle.id, "update"]])
+        expect(noted).to eq([])
+      end
+    end
+
+    describe "ReplicatesTo.disabled" do
+      it "notes nothing inside, wherever the write commits" do
+        Vehicle.transaction do
+          ReplicatesTo.disabled { vehicle.update!(plate: "KA-2") }
+        end
+        expect(noted).to eq([])
+      end
+
+      it "notes what is written outside, though it commits inside" do
+        ReplicatesTo.disabled do
+          Vehicle.transaction { Thread.new { Vehicle.create!(plate: "KA-9") }.join if adapter == :postgresql }
+        end
+        vehicle.update!(plate: "KA-2")
+        expect(noted.map(&:last)).to eq(adapter == :postgresql ? %w[create update] : %w[update])
+      end
+
+      it "nests, survives exceptions, and returns the block's value" do
+        value = ReplicatesTo.disabled do
+          begin
+            ReplicatesTo.disabled { raise "no" }
+          rescue RuntimeError
+            nil
+          end
+          [ReplicatesTo.enabled?, :value]
+        end
+        expect(value).to eq([false, :value])
+        expect(ReplicatesTo.enabled?).to be(true)
+      end
+    end
+
+    it "notes nothing when enabled is false" do
+      Settings.apply(enabled: false)
+      vehicle.update!(plate: "KA-2")
+      Vehicle.update_all(plate: "KA-3")
+      expect(noted).to eq([])
+    end
+
+    describe "an outbox that cannot give versions" do
+      it "is named when the table is missing" do
+        ActiveRecord::Base.connection.rename_table(:replicates_to_outbox, :elsewhere)
+        ReplicatesTo::Outbox::Statements.verified.clear
+        expect { vehicle.update!(plate: "KA-2") }
+          .to raise_error(ReplicatesTo::ConfigurationError, /replicates_to_outbox is missing: run rails g replicates_to:install/)
+      ensure
+        ActiveRecord::Base.connection.rename_table(:elsewhere, :replicates_to_outbox)
+      end
+
+      if adapter == :postgresql
+        it "is refused when its sequence hands out ids in blocks" do
+          ActiveRecord::Base.connection.execute("alter sequence replicates_to_outbox_id_seq cache 50")
+          expect { vehicle.update!(plate: "KA-2") }.to raise_error(ReplicatesTo::ConfigurationError, /has CACHE 50/)
+        ensure
+          ActiveRecord::Base.connection.execute("alter sequence replicates_to_outbox_id_seq cache 1")
+        end
+      end
+    end
+  end
+end
