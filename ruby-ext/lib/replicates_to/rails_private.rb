@@ -112,7 +112,11 @@ module ReplicatesTo
 
       # @return [ActiveRecord::ConnectionAdapters::AbstractAdapter]
       def connection(database)
-        @handler.retrieve_connection(database, **role)
+        connection = @handler.retrieve_connection(database, **role)
+        # Also takes a busy handler away that the application gave every connection: a thread that ends inside one would
+        # leave SQLite's mutex locked, and the process could not exit.
+        connection.raw_connection.busy_timeout(0) if connection.adapter_name == "SQLite"
+        connection
       end
 
       # Takes up databases that the application connected to, or connected to anew, since the last look.
@@ -175,6 +179,14 @@ module ReplicatesTo
         connection.adapter_name == "SQLite" && connection.pool.db_config.database.to_s.match?(/\A(:memory:)?\z|mode=memory/)
       end
 
+      # `console --sandbox` opens a transaction on every connection and rolls it back at its end: whatever was published
+      # from there, nobody could note down.
+      #
+      # @return [Boolean]
+      def sandbox?
+        (defined?(Rails.application) && Rails.application&.sandbox?) || false
+      end
+
       # @return [Array<Symbol>] of the model's database
       def shards_of(model)
         manager = model.connection_handler.send(:get_pool_manager, model.connection_specification_name)
@@ -212,10 +224,10 @@ module ReplicatesTo
         return if records.empty? || associations.empty?
 
         preloader = ActiveRecord::Associations::Preloader
-        if preloader.instance_method(:initialize).arity.zero?
-          preloader.new.preload(records, associations)
-        else
+        if preloader.instance_method(:initialize).parameters.include?(%i[keyreq records])
           preloader.new(records: records, associations: associations).call
+        else
+          preloader.new.preload(records, associations)
         end
       end
 

@@ -63,6 +63,11 @@ module ReplicatesTo
         yield
       end
 
+      # @return [Boolean] whether a statement failed only because of another one's lock
+      def busy?(error)
+        error.is_a?(ActiveRecord::TransactionRollbackError) || error.is_a?(ActiveRecord::LockWaitTimeout)
+      end
+
       # Holds other processes off a table until the transaction ends.
       #
       # @return [void]

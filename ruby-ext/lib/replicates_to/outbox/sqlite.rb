@@ -70,11 +70,16 @@ module ReplicatesTo
         begin
           yield
         rescue ActiveRecord::StatementInvalid => e
-          raise unless e.cause.is_a?(SQLite3::BusyException) && monotonic < deadline
+          raise unless busy?(e) && monotonic < deadline
 
           sleep BUSY_PAUSE
           retry
         end
+      end
+
+      # @return [Boolean] whether a statement failed only because another connection writes
+      def busy?(error)
+        error.cause.is_a?(SQLite3::BusyException)
       end
 
       # Becomes the one writer, by a write that changes nothing.

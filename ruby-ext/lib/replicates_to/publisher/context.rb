@@ -28,18 +28,13 @@ module ReplicatesTo
         end
       end
 
-      # `console --sandbox` opens a transaction on every connection there is, and rolls it back at its end. Whatever
-      # was published from there, nobody could note down.
-      #
-      # @return [Boolean]
-      def sandbox?
-        @connections.databases.any? { |database| @connections.connection(database).transaction_open? }
-      end
-
-      # @param error [ActiveRecord::StatementInvalid]
-      # @raise the error, when it is the connection that failed rather than the statement
+      # @param error [StandardError]
+      # @raise the error, when it is the database that cannot answer now, rather than a row's own fault
       def raise_if_lost(database, error)
-        raise error if error.is_a?(ActiveRecord::ConnectionNotEstablished) || !@connections.connection(database).active?
+        raise error if error.is_a?(ActiveRecord::ConnectionNotEstablished)
+
+        connection = @connections.connection(database)
+        raise error if !connection.active? || Outbox.on(connection).busy?(error)
       end
 
       # @return [void]
