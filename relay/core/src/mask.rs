@@ -1,15 +1,18 @@
 //! What a log may show of an answer: secrets and sensitive values replaced by `***`, wherever a consumer echoes them.
 //!
 //! - `member`: JSON members by name
-//! - `echo`: texts, however they are escaped
+//! - `echo`: texts, wherever they are repeated
+//! - `escaping`: the ways in which a text may be written
 
 mod echo;
+mod escaping;
 mod member;
 
 use crate::record::Record;
 use crate::record::json::MASKED;
 use crate::settings::Route;
-use echo::{Echo, Escaping};
+use echo::Echo;
+use escaping::Escaping;
 
 /// Characters of an error that are kept.
 const ERROR_CHARS_MAX: usize = 500;
@@ -60,10 +63,13 @@ impl Mask {
             return body.to_vec();
         }
         let escapings = Escaping::within(body);
+        let starts = self.first_bytes();
         let mut masked = Vec::with_capacity(body.len());
         let (mut shown, mut at) = (0, 0);
         while at < body.len() {
-            if let Some(value) = member::value(body, at, &self.names) {
+            if !starts[usize::from(body[at])] {
+                at += 1;
+            } else if let Some(value) = member::value(body, at, &self.names) {
                 masked.extend_from_slice(&body[shown..value.start]);
                 masked.push(b'"');
                 masked.extend_from_slice(MASKED.as_bytes());
@@ -95,6 +101,16 @@ impl Mask {
         }
     }
 
+    /// The bytes with which a member or an echo, escaped or not, can begin.
+    fn first_bytes(&self) -> [bool; 256] {
+        let mut starts = [false; 256];
+        let echoes = self.echoes.iter().map(Echo::first_byte);
+        for byte in echoes.chain([b'"', b'\\', b'%', b'&']) {
+            starts[usize::from(byte)] = true;
+        }
+        starts
+    }
+
     /// The furthest end of an echo that begins here.
     fn echo_end(
         &self,
@@ -109,3 +125,6 @@ impl Mask {
             .max()
     }
 }
+
+#[cfg(test)]
+mod tests;

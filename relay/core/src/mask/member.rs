@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::echo::{Escaping, Step};
+use super::escaping::{Decoded, Escaping};
 
 /// Where the value lies, if a member of one of these names begins here.
 pub fn value(body: &[u8], at: usize, names: &[String]) -> Option<Range<usize>> {
@@ -22,9 +22,9 @@ pub fn value(body: &[u8], at: usize, names: &[String]) -> Option<Range<usize>> {
 fn name_end(body: &[u8], start: usize, name: &str) -> Option<usize> {
     let mut at = start;
     for character in name.chars() {
-        match Escaping::Json.step(body, at, character) {
-            Step::To(next) => at = next,
-            Step::Mismatch | Step::CutOff => return None,
+        match Escaping::Json.decode(body, at) {
+            Decoded::Char(read, next) if read == character => at = next,
+            Decoded::Char(..) | Decoded::CutOff | Decoded::Nothing => return None,
         }
     }
     (body.get(at) == Some(&b'"')).then_some(at + 1)
