@@ -84,8 +84,14 @@ fn judge_answer(answer: &Answer, contract: &Contract, delivery: &DeliveryId) -> 
             match result.word {
                 Word::Applied => verdict(Class::Delivered, None, None),
                 Word::Stale { version } => verdict(Class::Stale { version }, None, None),
-                Word::Retry => verdict(Class::Retry, Some(ErrorClass::Http4xx), result.error),
-                Word::Rejected => verdict(Class::Reject, Some(ErrorClass::Http4xx), result.error),
+                Word::Retry => {
+                    let error = said("retry", result.error.as_deref());
+                    verdict(Class::Retry, Some(ErrorClass::Http4xx), Some(error))
+                }
+                Word::Rejected => {
+                    let error = said("rejected", result.error.as_deref());
+                    verdict(Class::Reject, Some(ErrorClass::Http4xx), Some(error))
+                }
                 Word::Missing => verdict(
                     Class::Retry,
                     Some(ErrorClass::BatchResultMissing),
@@ -102,20 +108,26 @@ fn judge_answer(answer: &Answer, contract: &Contract, delivery: &DeliveryId) -> 
             verdict(Class::Stale { version: *version }, None, None)
         }
         (200..=299, Contract::Rejected { error }) => {
-            verdict(Class::Reject, Some(ErrorClass::Http4xx), error.clone())
+            let error = said("rejected", error.as_deref());
+            verdict(Class::Reject, Some(ErrorClass::Http4xx), Some(error))
         }
         (200..=299, Contract::Retry { error }) => {
-            verdict(Class::Retry, Some(ErrorClass::Http4xx), error.clone())
+            let error = said("retry", error.as_deref());
+            verdict(Class::Retry, Some(ErrorClass::Http4xx), Some(error))
         }
         (200..=299, Contract::Silent { .. }) => verdict(Class::Delivered, None, None),
         (status, contract) => {
             let (class, error_class) = class_of_status(status);
-            let error = match contract.error() {
-                Some(error) => format!("answered {status}: {error}"),
-                None => format!("answered {status}"),
-            };
+            let error = said(status, contract.error());
             verdict(class, Some(error_class), Some(error))
         }
+    }
+}
+
+fn said(answer: impl std::fmt::Display, error: Option<&str>) -> String {
+    match error {
+        Some(error) => format!("answered {answer}: {error}"),
+        None => format!("answered {answer}"),
     }
 }
 
@@ -149,3 +161,6 @@ fn class_of_failure(class: ErrorClass) -> Class {
         | ErrorClass::Unmappable => Class::Suspect,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -36,7 +36,7 @@ fn until(text: &str, wall: Timestamp) -> Option<Duration> {
     let date = DATE_FORMATS
         .iter()
         .find_map(|format| DateTime::strptime(format, text).ok())?;
-    let timestamp = Offset::UTC.to_timestamp(date).ok()?;
+    let ahead = date.duration_since(Offset::UTC.to_datetime(wall));
     // A date that has passed asks for nothing.
-    Some(Duration::try_from(timestamp.duration_since(wall)).unwrap_or_default())
+    Some(Duration::try_from(ahead).unwrap_or_default())
 }
