@@ -6,6 +6,8 @@
 
 mod percent;
 mod row;
+#[cfg(test)]
+pub(crate) mod samples;
 mod signature;
 
 use std::sync::Arc;

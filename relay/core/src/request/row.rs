@@ -1,5 +1,7 @@
 //! A request and its answer as the log shows them: secrets and sensitive values masked, bodies and headers by policy.
 
+use std::sync::Arc;
+
 use super::{Outgoing, signature};
 use crate::exchange::{Answer, End, Exchange, HttpRequest};
 use crate::mask::{Ending, Mask};
@@ -27,7 +29,7 @@ pub fn row(
 ) -> ExchangeRow {
     let row = ExchangeRow {
         method: "POST",
-        url: request.url.clone(),
+        url: without_credentials(&request.url),
         timings: exchange.timings,
         ..ExchangeRow::default()
     };
@@ -65,6 +67,18 @@ pub fn row(
         response_headers: Some(response_headers(answer, &mask, bytes_max)),
         response_body: Some(cut(mask.body(&answer.body, ending), bytes_max)),
         ..row
+    }
+}
+
+/// A URL from a reference may name a user and a password.
+fn without_credentials(url: &Arc<str>) -> Arc<str> {
+    let Some((scheme, rest)) = url.split_once("://") else {
+        return url.clone();
+    };
+    let authority = &rest[..rest.find(['/', '?', '#']).unwrap_or(rest.len())];
+    match authority.rfind('@') {
+        Some(at) => format!("{scheme}://{MASKED}{}", &rest[at..]).into(),
+        None => url.clone(),
     }
 }
 
@@ -156,3 +170,6 @@ fn cut(mut body: Vec<u8>, bytes_max: usize) -> Vec<u8> {
     }
     body
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,37 +1,7 @@
-use std::time::Duration;
-
 use super::*;
 use crate::record::samples::{decode, vehicle, vehicles};
-use crate::settings::{Breaker, Header, LogBody, Retry, SigningSecret};
-
-const SECRET: &str = "cmVwbGljYXRlcy10by10ZXN0LXZlY3Rvci1zZWNyZXQ=";
-
-pub fn route() -> Route {
-    Route {
-        url: "https://billing.internal/replicates_to".into(),
-        headers: Vec::new(),
-        timeout: Duration::from_secs(15),
-        log_body: LogBody::Failures,
-        log_body_bytes_max: 64 * 1024,
-        mask: Vec::new(),
-        retry: Retry {
-            max_retries: 12,
-            in_place: 2,
-            base: Duration::from_secs(1),
-            factor: 3.0,
-            cap: Duration::from_secs(21_600),
-            jitter: 0.2,
-        },
-        breaker: Breaker {
-            failure_ratio: 0.5,
-            min_keys: 3,
-            window: Duration::from_mins(1),
-        },
-        signing: vec![SigningSecret(
-            base64::Engine::decode(&base64::engine::general_purpose::STANDARD, SECRET).unwrap(),
-        )],
-    }
-}
+use crate::request::samples::route;
+use crate::settings::{Header, SigningSecret};
 
 fn rendered(route: &Route, record: &Record) -> HttpRequest {
     let stream = vehicles();

@@ -1,0 +1,38 @@
+//! A route for tests.
+
+use std::time::Duration;
+
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+
+use crate::settings::{Breaker, LogBody, Retry, Route, SigningSecret};
+
+/// Billing's route, signed with the secret of the test vector.
+pub fn route() -> Route {
+    Route {
+        url: "https://billing.internal/replicates_to".into(),
+        headers: Vec::new(),
+        timeout: Duration::from_secs(15),
+        log_body: LogBody::Failures,
+        log_body_bytes_max: 64 * 1024,
+        mask: Vec::new(),
+        retry: Retry {
+            max_retries: 12,
+            in_place: 2,
+            base: Duration::from_secs(1),
+            factor: 3.0,
+            cap: Duration::from_secs(21_600),
+            jitter: 0.2,
+        },
+        breaker: Breaker {
+            failure_ratio: 0.5,
+            min_keys: 3,
+            window: Duration::from_mins(1),
+        },
+        signing: vec![SigningSecret(
+            BASE64_STANDARD
+                .decode("cmVwbGljYXRlcy10by10ZXN0LXZlY3Rvci1zZWNyZXQ=")
+                .expect("it is base64"),
+        )],
+    }
+}
