@@ -134,7 +134,13 @@ fn with_fraction(
 }
 
 fn expected_json(record: &proto::Record, id: &str) -> String {
-    let operation = ["", "create", "update", "delete", "snapshot"][record.operation as usize];
+    let operation = match record.operation() {
+        proto::Operation::Unspecified => "",
+        proto::Operation::Create => "create",
+        proto::Operation::Update => "update",
+        proto::Operation::Delete => "delete",
+        proto::Operation::Snapshot => "snapshot",
+    };
     let attributes: Map<String, Json> = record
         .fields
         .iter()
