@@ -5,7 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use magnus::{ExceptionClass, Ruby};
 
-use crate::{classes, librdkafka::KafkaError, value::Refusal};
+use crate::{classes, gvl::Interrupt, librdkafka::KafkaError, value::Refusal};
 
 /// Everything that can go wrong between Ruby and Kafka.
 #[derive(Debug, thiserror::Error)]
@@ -22,11 +22,19 @@ pub enum Failure {
     Misuse(String),
     #[error("closed")]
     Closed,
-    /// Ruby raised; interrupts are among it.
+    #[error("{}", .0.0)]
+    Interrupted(Interrupt),
+    /// Ruby raised.
     #[error("{0}")]
     Ruby(magnus::Error),
     #[error("panic: {0}")]
     Panic(String),
+}
+
+impl From<Interrupt> for Failure {
+    fn from(interrupt: Interrupt) -> Self {
+        Self::Interrupted(interrupt)
+    }
 }
 
 impl From<magnus::Error> for Failure {
@@ -69,6 +77,7 @@ impl Failure {
     fn into_ruby(self, ruby: &Ruby) -> magnus::Error {
         let message = self.to_string();
         let class = match self {
+            Self::Interrupted(Interrupt(error)) => return error,
             Self::Ruby(error) if is_interrupt(ruby, &error) => return error,
             Self::Encode { .. } | Self::TooLarge(_) | Self::Kafka(KafkaError::TooLarge(_)) => {
                 "EncodeError"

@@ -23,6 +23,10 @@ use magnus::{RString, Ruby};
 /// The longest a waiting thread stays deaf to interrupts.
 pub const SLICE: Duration = Duration::from_millis(50);
 
+/// What was sent to a waiting thread from outside, an exception of any class: it reaches its sender as it is.
+#[derive(Debug)]
+pub struct Interrupt(pub magnus::Error);
+
 /// Appends the bytes of a Ruby string.
 pub fn append(string: RString, bytes: &mut Vec<u8>) {
     // SAFETY: `RString` is not `Send`, so this thread holds the lock, and nothing between borrowing and copying calls
@@ -37,7 +41,7 @@ pub fn append(string: RString, bytes: &mut Vec<u8>) {
 pub fn released<T: Send>(
     ruby: &Ruby,
     blocking: impl FnOnce() -> T + Send,
-) -> Result<Option<T>, magnus::Error> {
+) -> Result<Option<T>, Interrupt> {
     let mut call = Call {
         blocking: Some(blocking),
         answer: None,
@@ -54,8 +58,8 @@ pub fn released<T: Send>(
     }
     match call.answer {
         Some(Err(panic)) => resume_unwind(panic),
-        Some(Ok(answer)) => ruby.thread_check_ints().map(|()| Some(answer)),
-        None => ruby.thread_check_ints().map(|()| None),
+        Some(Ok(answer)) => interrupts(ruby).map(|()| Some(answer)),
+        None => interrupts(ruby).map(|()| None),
     }
 }
 
@@ -64,7 +68,7 @@ pub fn wait<T: Send>(
     ruby: &Ruby,
     deadline: Instant,
     mut attempt: impl FnMut(Duration) -> Option<T> + Send,
-) -> Result<Option<T>, magnus::Error> {
+) -> Result<Option<T>, Interrupt> {
     loop {
         let slice = deadline
             .saturating_duration_since(Instant::now())
@@ -84,7 +88,7 @@ pub fn wait_aside<T: Send + 'static>(
     ruby: &Ruby,
     deadline: Instant,
     job: impl FnOnce() -> T + Send + 'static,
-) -> Result<Option<T>, magnus::Error> {
+) -> Result<Option<T>, Interrupt> {
     let (sender, receiver) = mpsc::sync_channel(1);
     thread::spawn(move || {
         // A caller that has left does not want the answer any more.
@@ -93,6 +97,10 @@ pub fn wait_aside<T: Send + 'static>(
     wait(ruby, deadline, move |slice| {
         receiver.recv_timeout(slice).ok()
     })
+}
+
+fn interrupts(ruby: &Ruby) -> Result<(), Interrupt> {
+    ruby.thread_check_ints().map_err(Interrupt)
 }
 
 struct Call<T, F> {
