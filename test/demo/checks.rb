@@ -4,7 +4,8 @@ module Demo
   # A step did not come out as it must.
   class Failed < StandardError; end
 
-  # Runs steps and prints a line for each: `ok` only when its block came to its end without a failed expectation.
+  # Runs steps and prints a line for each: `ok` only when its block came to its end without a failed expectation. Steps
+  # build on each other, so the first that fails is the last that is played.
   class Checks
     # Long enough for a sweep, a breaker that opened twice, or a slow machine; a step that is well takes far less.
     PATIENCE_SECONDS = 60
@@ -13,11 +14,14 @@ module Demo
     def initialize
       @passed = 0
       @failed = 0
+      @left_out = 0
     end
 
     # @param name [String] what is shown to work
     # @yieldreturn [String, nil] a detail for the line
     def step(name)
+      return @left_out += 1 if failed?
+
       started = clock
       detail = yield
       @passed += 1
@@ -37,14 +41,14 @@ module Demo
     # Waits for a condition.
     # @return the block's value
     # @raise [Failed] when it did not become true
-    def eventually(what, within: PATIENCE_SECONDS)
+    def eventually(what, within: PATIENCE_SECONDS, every: POLL_SECONDS)
       deadline = clock + within
       loop do
         value = yield
         return value if value
         raise Failed, "#{what}: not within #{within} s" if clock > deadline
 
-        sleep POLL_SECONDS
+        sleep every
       end
     end
 
@@ -54,7 +58,7 @@ module Demo
 
     # @return [String]
     def summary
-      "#{@passed + @failed} steps, #{@passed} ok, #{@failed} failed"
+      "#{@passed} steps ok, #{@failed} failed#{", #{@left_out} not played" if failed?}"
     end
 
     private

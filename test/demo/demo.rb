@@ -10,16 +10,23 @@ require_relative "real_stack"
 require_relative "scenario"
 
 module Demo
+  SIGNALS = %w[INT TERM HUP].freeze
+
   # @param arguments [Array<String>] checked by bin/demo
   # @return [Integer] exit status
   def self.run(arguments)
     $stdout.sync = true
-    %w[INT TERM].each { |signal| trap(signal) { raise Interrupt } }
+    SIGNALS.each { |signal| trap(signal) { raise Interrupt } }
     stack = arguments.include?("--real") ? RealStack.new : DevStack.new
     play(stack, once: arguments.include?("--once"))
+  rescue Failed => e
+    warn "FAIL  start: #{e.message}"
+    1
   rescue Interrupt
     130
   ensure
+    # A second Ctrl-C must not leave processes behind.
+    SIGNALS.each { |signal| trap(signal, "IGNORE") }
     stack&.stop
   end
 

@@ -10,8 +10,9 @@ module Demo
 
     def start
       @run = "demo_#{SecureRandom.hex(4)}"
-      @ours = services.values.none? { |service| service["running"] }
+      @ours = status.values.none? { |service| service["running"] }
       Child.run("services", SERVICES, "up")
+      @services = status
       @databases = %w[monolith billing relay].each { |name| administrate("create database #{@run}_#{name}") }
       super
     end
@@ -68,20 +69,20 @@ module Demo
     end
 
     def brokers
-      services.dig("kafka", "brokers")
+      @services.dig("kafka", "brokers")
     end
 
     def database_url(name)
-      URI.parse(services.dig("postgres", "url")).tap { |url| url.path = "/#{@run}_#{name}" }.to_s
+      URI.parse(@services.dig("postgres", "url")).tap { |url| url.path = "/#{@run}_#{name}" }.to_s
     end
 
-    def services
+    def status
       JSON.parse(Child.run("services", SERVICES, "status", "--json", statuses: [0, 1]))
     end
 
     def administrate(sql)
       require "pg"
-      connection = PG.connect(services.dig("postgres", "url"))
+      connection = PG.connect(@services.dig("postgres", "url"))
       connection.exec(sql)
     ensure
       connection&.close

@@ -60,9 +60,9 @@ module Demo
     end
 
     # Waits until billing's tables are what the monolith's say they must be.
-    def expect_both_equal
+    def expect_both_equal(**patience)
       difference = nil
-      checks.eventually("both databases agree") { (difference = stack.comparison.difference).nil? }
+      checks.eventually("both databases agree", **patience) { (difference = stack.comparison.difference).nil? }
     rescue Failed => e
       raise Failed, "#{e.message}: #{difference}"
     end
