@@ -9,6 +9,9 @@
 //! - [`replica`]: what replicas say of themselves
 //! - [`upkeep`]: migrations, and the partitions of the log
 //! - [`error`]: what can go wrong
+//!
+//! Behind the trait: `reduce` (what a batch comes down to), `bisect` (around a refused row), `body` and `text` (what is
+//! stored of them), `lease` (connections), `words` (back into types), `migrations`, `postgres`, `sqlite`.
 pub mod attempt;
 pub mod delivery;
 pub mod error;
@@ -16,13 +19,27 @@ pub mod replica;
 pub mod undelivered;
 pub mod upkeep;
 
+mod bisect;
+mod body;
+mod lease;
+mod migrations;
+mod postgres;
+mod reduce;
+mod sqlite;
+mod text;
+mod words;
+
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use relay_core::names::{DeliveryId, KeyHash, Partition, Stream};
 use relay_core::rows::{Batch, LedgerEntry, ParkedRow};
 use relay_core::time::Timestamp;
+
+use self::postgres::PostgresStore;
+use self::sqlite::SqliteStore;
 
 pub use self::attempt::{Attempt, AttemptCursor, AttemptFilter, LoggedExchange};
 pub use self::delivery::{
@@ -234,4 +251,20 @@ pub trait Store: Send + Sync {
         answer: &KeptAnswer,
         expires_at: Timestamp,
     ) -> Result<(), StoreError>;
+}
+
+/// Opens the store that the URL names. Connects when it is first used, so this only fails on a URL that is wrong. Called
+/// within the runtime that will use the handle.
+///
+/// # Errors
+/// [`StoreError::Url`] when the URL names no store this relay knows.
+pub fn open(open: &Open) -> Result<Arc<dyn Store>, StoreError> {
+    match open.url.split_once("://").map(|(scheme, _)| scheme) {
+        Some("postgres" | "postgresql") => Ok(Arc::new(PostgresStore::open(open)?)),
+        Some("sqlite") => Ok(Arc::new(SqliteStore::open(open)?)),
+        scheme => Err(StoreError::Url(format!(
+            "it begins with {:?}, not with postgres:// or sqlite://",
+            scheme.unwrap_or_default()
+        ))),
+    }
 }

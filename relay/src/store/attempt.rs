@@ -8,7 +8,7 @@ use relay_core::names::{Coordinates, DeliveryId};
 use relay_core::rows::{Cause, Outcome, Subject};
 use relay_core::time::Timestamp;
 
-use super::delivery::NotACursor;
+use super::delivery::{NotACursor, Page};
 
 /// One attempt, or the end of a record without one (attempt 0).
 #[derive(Debug, Clone)]
@@ -57,12 +57,33 @@ pub struct AttemptFilter {
     pub until: Option<Timestamp>,
 }
 
+impl Page<Attempt, AttemptCursor> {
+    /// A page of at most `limit` rows, of which one more was asked for.
+    pub(super) fn of_attempts(mut rows: Vec<Attempt>, limit: u32) -> Self {
+        let has_more = rows.len() > limit as usize;
+        rows.truncate(limit as usize);
+        let next = rows.last().filter(|_| has_more).map(AttemptCursor::of);
+        Self { rows, next }
+    }
+}
+
 /// The last attempt of a page.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct AttemptCursor {
-    pub(crate) attempted_at: Timestamp,
-    pub(crate) id: DeliveryId,
-    pub(crate) attempt: u32,
+    pub(super) attempted_at: Timestamp,
+    pub(super) id: DeliveryId,
+    pub(super) attempt: u32,
+}
+
+impl AttemptCursor {
+    /// The cursor of a page that ends with this attempt.
+    pub(super) fn of(attempt: &Attempt) -> Self {
+        Self {
+            attempted_at: attempt.attempted_at,
+            id: attempt.subject.id,
+            attempt: attempt.attempt,
+        }
+    }
 }
 
 impl fmt::Display for AttemptCursor {

@@ -5,8 +5,10 @@ use std::str::FromStr;
 
 use relay_core::exchange::ErrorClass;
 use relay_core::names::{Coordinates, DeliveryId};
-use relay_core::rows::{Outcome, ParkedState, Subject};
+use relay_core::rows::{Outcome, ParkedRow, ParkedState, Subject};
 use relay_core::time::Timestamp;
+
+use super::attempt::Attempt;
 
 /// A record on its way to a destination, or at its end.
 #[derive(Debug, Clone)]
@@ -44,6 +46,49 @@ impl DeliveryState {
     }
 }
 
+/// A delivery's story is told from its newest so many attempts: more than most budgets, few enough to read at once.
+pub(super) const STORY: u32 = 500;
+
+impl Delivery {
+    /// An undelivered record.
+    pub(super) fn of_parked(row: ParkedRow) -> Self {
+        Self {
+            subject: row.subject,
+            state: DeliveryState::Undelivered(row.state),
+            attempts: row.attempts,
+            first_failed_at: Some(row.first_failed_at),
+            last_failed_at: Some(row.last_failed_at),
+            last_status: row.last_status,
+            error_class: Some(row.error_class),
+            error: Some(row.error),
+            coordinates: row.coordinates,
+        }
+    }
+
+    /// A delivery that is not among the undelivered, from its attempts, newest first; none without any.
+    pub(super) fn of_log(attempts: &[Attempt]) -> Option<Self> {
+        let newest = attempts.first()?;
+        let is_failure = |attempt: &&Attempt| !attempt.outcome.is_success();
+        let last_failure = attempts.iter().find(is_failure);
+        let first_failure = attempts.iter().rfind(is_failure);
+        Some(Self {
+            subject: newest.subject.clone(),
+            state: attempts
+                .iter()
+                .map(|attempt| attempt.outcome)
+                .find(|outcome| outcome.is_success() || *outcome == Outcome::Discarded)
+                .map_or(DeliveryState::InFlight, DeliveryState::Ended),
+            attempts: attempts.iter().map(|attempt| attempt.attempt).max()?,
+            first_failed_at: first_failure.map(|attempt| attempt.attempted_at),
+            last_failed_at: last_failure.map(|attempt| attempt.attempted_at),
+            last_status: newest.status,
+            error_class: last_failure.and_then(|attempt| attempt.error_class),
+            error: last_failure.and_then(|attempt| attempt.error.clone()),
+            coordinates: newest.coordinates.clone(),
+        })
+    }
+}
+
 /// Which undelivered records are asked for; what is none does not narrow.
 #[derive(Debug, Clone, Default)]
 pub struct DeliveryFilter {
@@ -70,7 +115,7 @@ pub struct Page<T, C> {
 
 /// The last delivery of a page.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct DeliveryCursor(pub(crate) i64);
+pub struct DeliveryCursor(pub(super) i64);
 
 impl fmt::Display for DeliveryCursor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -114,6 +159,22 @@ pub enum RetryAnswer {
     InFlight,
     /// Nothing is left to send.
     AlreadyFinal(Outcome),
+}
+
+impl RetryAnswer {
+    /// Why a delivery that is not undelivered cannot be retried: what the log, or else the ledger's version of its key,
+    /// knows of it.
+    pub(super) fn why_not(id: DeliveryId, attempts: &[Attempt], acknowledged: Option<u64>) -> Self {
+        match Delivery::of_log(attempts).map(|delivery| delivery.state) {
+            Some(DeliveryState::Ended(outcome)) => Self::AlreadyFinal(outcome),
+            Some(DeliveryState::InFlight | DeliveryState::Undelivered(_)) => Self::InFlight,
+            None => match acknowledged {
+                Some(held) if held == id.version => Self::AlreadyFinal(Outcome::Delivered),
+                Some(held) if held > id.version => Self::AlreadyFinal(Outcome::Superseded),
+                _ => Self::NotFound,
+            },
+        }
+    }
 }
 
 /// The answer that a write with an idempotency key got.

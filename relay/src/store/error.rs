@@ -1,6 +1,7 @@
 //! What can go wrong between the relay and its store.
 
 use std::fmt;
+use std::time::Duration;
 
 /// Why the store did not do what it was asked.
 #[derive(Debug, thiserror::Error)]
@@ -8,11 +9,17 @@ pub enum StoreError {
     /// The URL names no store this relay knows. Holds what is wrong, never the URL: it may carry a password.
     #[error("store.url is not usable: {0}")]
     Url(String),
-    /// It cannot be reached, or did not answer in time.
+    /// It cannot be reached, or cannot do this now.
     #[error("the store is unavailable while {doing}: {source}")]
     Unavailable {
         doing: &'static str,
         source: sqlx::Error,
+    },
+    /// It did not answer in time.
+    #[error("the store did not answer within {limit:?} while {doing}")]
+    TimedOut {
+        doing: &'static str,
+        limit: Duration,
     },
     /// It answered, and will not take this row.
     #[error("the store refused {place}: {message}")]

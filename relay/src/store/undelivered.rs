@@ -4,6 +4,9 @@ use relay_core::names::Coordinates;
 use relay_core::rows::{ParkedState, Subject};
 use relay_core::time::Timestamp;
 
+use super::StoreError;
+use super::words::Table;
+
 /// What the store holds of one partition.
 #[derive(Debug, Clone, Default)]
 pub struct PartitionState {
@@ -41,5 +44,18 @@ impl Counts {
             .saturating_add(self.exhausted)
             .saturating_add(self.rejected)
             .saturating_add(self.quarantined)
+    }
+}
+
+impl Counts {
+    /// The count of a state, by its word.
+    pub(super) fn of_mut(&mut self, table: Table, state: &str) -> Result<&mut u64, StoreError> {
+        match state {
+            "parked" => Ok(&mut self.parked),
+            "exhausted" => Ok(&mut self.exhausted),
+            "rejected" => Ok(&mut self.rejected),
+            "quarantined" => Ok(&mut self.quarantined),
+            _ => Err(table.unreadable("state", state)),
+        }
     }
 }

@@ -1,0 +1,75 @@
+//! Connections to Postgres, pooled and single.
+
+use std::str::FromStr;
+use std::time::Duration;
+
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use sqlx::{ConnectOptions, Connection, Executor, PgConnection, PgPool, Postgres};
+
+use super::PostgresStore;
+use crate::store::StoreError;
+use crate::store::lease::Lease;
+
+/// How long a connection may take to be made or to become free.
+const CONNECT_LIMIT: Duration = Duration::from_secs(5);
+
+/// What the server itself gives up on, a little before this side does: nothing runs on after its caller has left.
+const SERVER_LIMITS: &str = "set statement_timeout = '25s'; set lock_timeout = '10s'; \
+     set idle_in_transaction_session_timeout = '60s'";
+
+/// What the URL says.
+pub(super) fn options(url: &str) -> Result<PgConnectOptions, StoreError> {
+    let options = PgConnectOptions::from_str(url).map_err(|e| StoreError::Url(e.to_string()))?;
+    Ok(options
+        .application_name("replicates-relay")
+        // Every statement would be formatted for a log that nobody reads.
+        .disable_statement_logging())
+}
+
+/// A pool that connects when it is first used.
+pub(super) fn pool(options: &PgConnectOptions, connections_max: u32) -> PgPool {
+    PgPoolOptions::new()
+        .max_connections(connections_max)
+        .acquire_timeout(CONNECT_LIMIT)
+        .after_connect(|connection, _| {
+            Box::pin(async move { run(connection, SERVER_LIMITS).await })
+        })
+        .connect_lazy_with(options.clone())
+}
+
+impl PostgresStore {
+    /// A pooled connection.
+    pub(super) async fn lease(&self, doing: &'static str) -> Result<Lease<Postgres>, StoreError> {
+        match self.pool.acquire().await {
+            Ok(connection) => Ok(Lease::new(connection)),
+            // The pool goes on trying and then only says that time is up; a connection of one's own says why.
+            Err(sqlx::Error::PoolTimedOut) if self.pool.size() == 0 => {
+                self.connect(doing).await?.close_hard().await.ok();
+                Err(unavailable(doing, sqlx::Error::PoolTimedOut))
+            }
+            Err(source) => Err(unavailable(doing, source)),
+        }
+    }
+
+    /// A connection outside the pool, without limits: for work that takes its time.
+    pub(super) async fn connect(&self, doing: &'static str) -> Result<PgConnection, StoreError> {
+        let connecting = PgConnection::connect_with(&self.options);
+        match tokio::time::timeout(CONNECT_LIMIT, connecting).await {
+            Ok(answer) => answer.map_err(|source| unavailable(doing, source)),
+            Err(_) => Err(StoreError::TimedOut {
+                doing,
+                limit: CONNECT_LIMIT,
+            }),
+        }
+    }
+}
+
+/// Runs statements that take no parameters and answer nothing; several may be separated by semicolons.
+pub(super) async fn run(connection: &mut PgConnection, sql: &str) -> Result<(), sqlx::Error> {
+    connection.execute(sql).await?;
+    Ok(())
+}
+
+fn unavailable(doing: &'static str, source: sqlx::Error) -> StoreError {
+    StoreError::Unavailable { doing, source }
+}
