@@ -67,22 +67,25 @@ pub(super) struct Parked<'a> {
     pub removed: Vec<DeliveryId>,
 }
 
-/// Sorted by delivery, for the same reason as the ledger.
+/// In the order of the last changes, which becomes the order in which people see them.
 pub(super) fn parked(changes: &[ParkedChange]) -> Parked<'_> {
-    let mut last: HashMap<DeliveryId, Option<&ParkedRow>> = HashMap::with_capacity(changes.len());
-    for change in changes {
-        match change {
-            ParkedChange::Keep(row) => last.insert(row.subject.id, Some(row)),
-            ParkedChange::Remove(id) => last.insert(*id, None),
-        };
-    }
-    let mut sorted: Vec<_> = last.into_iter().collect();
-    sorted.sort_unstable_by_key(|(id, _)| *id);
+    let id_of = |change: &ParkedChange| match change {
+        ParkedChange::Keep(row) => row.subject.id,
+        ParkedChange::Remove(id) => *id,
+    };
+    let last: HashMap<DeliveryId, usize> = changes
+        .iter()
+        .enumerate()
+        .map(|(position, change)| (id_of(change), position))
+        .collect();
     let mut parked = Parked::default();
-    for (id, row) in sorted {
-        match row {
-            Some(row) => parked.kept.push(row),
-            None => parked.removed.push(id),
+    for (position, change) in changes.iter().enumerate() {
+        if last[&id_of(change)] != position {
+            continue;
+        }
+        match change {
+            ParkedChange::Keep(row) => parked.kept.push(row),
+            ParkedChange::Remove(id) => parked.removed.push(*id),
         }
     }
     parked

@@ -239,7 +239,7 @@ pub(super) async fn count(
         from unnest(array['parked', 'exhausted', 'rejected', 'quarantined']) as states (state)
         cross join lateral (
           select count(*) as records
-          from (select from parked where destination = $1 and state = states.state limit $2) as some
+          from (select from parked where destination = $1 and state = states.state limit $2) as rows_of_state
         ) as counted
         ",
     )

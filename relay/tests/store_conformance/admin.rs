@@ -1,0 +1,172 @@
+//! What people and replicas leave in the store.
+
+use std::time::Duration;
+
+use relay_core::rows::{Batch, Outcome};
+use replicates_relay::store::{
+    KeptAnswer, MappingRow, ReplicaRow, ReplicaState, RetryAnswer, RetryRequest,
+};
+
+use crate::databases::Database;
+use crate::on_both_stores;
+use crate::rows::*;
+
+on_both_stores!(
+    a_retry_of_what_has_ended_or_never_was_says_so,
+    an_answer_is_kept_under_its_key_until_it_expires,
+    replicas_and_mappings_are_what_was_said_last,
+    a_destination_is_met_once,
+    upkeep_leaves_what_has_not_expired_and_what_is_undelivered,
+);
+
+async fn a_retry_of_what_has_ended_or_never_was_says_so(database: Database) {
+    let store = database.store();
+    let batch = Batch {
+        attempts: vec![attempt("logged", 1), failed("trying", 1)],
+        ledger: vec![entry("held", 5)],
+        ..Batch::default()
+    };
+    store.keep(&batch).await.unwrap();
+    for (key, version, answer) in [
+        ("logged", 1, RetryAnswer::AlreadyFinal(Outcome::Delivered)),
+        ("trying", 1, RetryAnswer::InFlight),
+        ("held", 5, RetryAnswer::AlreadyFinal(Outcome::Delivered)),
+        ("held", 4, RetryAnswer::AlreadyFinal(Outcome::Superseded)),
+        ("held", 6, RetryAnswer::NotFound),
+        ("never", 1, RetryAnswer::NotFound),
+    ] {
+        let request = RetryRequest {
+            id: id(&stream(), key, version),
+            token_name: "ops".into(),
+            at: now(),
+        };
+        assert_eq!(
+            store.retry(&request).await.unwrap(),
+            answer,
+            "{key} {version}"
+        );
+    }
+    assert_eq!(database.number("select count(*) from audit").await, 0);
+}
+
+async fn an_answer_is_kept_under_its_key_until_it_expires(database: Database) {
+    let store = database.store();
+    let answer = |text: &str| KeptAnswer {
+        body_hash: vec![1, 2, 3],
+        response: text.into(),
+    };
+    let later = now() + HOUR;
+    store
+        .keep_answer("k", &answer("first"), later)
+        .await
+        .unwrap();
+    store
+        .keep_answer("k", &answer("second"), later)
+        .await
+        .unwrap();
+    assert_eq!(
+        store.kept_answer("k", now()).await.unwrap(),
+        Some(answer("first"))
+    );
+    assert_eq!(store.kept_answer("k", later).await.unwrap(), None);
+    assert_eq!(store.kept_answer("other", now()).await.unwrap(), None);
+    let past = now() - Duration::from_secs(1);
+    store
+        .keep_answer("old", &answer("expired"), past)
+        .await
+        .unwrap();
+    store
+        .keep_answer("old", &answer("fresh"), later)
+        .await
+        .unwrap();
+    assert_eq!(
+        store.kept_answer("old", now()).await.unwrap(),
+        Some(answer("fresh"))
+    );
+    store
+        .keep_answer("gone", &answer("expired"), past)
+        .await
+        .unwrap();
+    store.maintain().await.unwrap();
+    assert_eq!(
+        database
+            .number("select count(*) from idempotency_keys")
+            .await,
+        2
+    );
+}
+
+async fn replicas_and_mappings_are_what_was_said_last(database: Database) {
+    let store = database.store();
+    let replica = |replica: &str, state, in_flight| ReplicaRow {
+        replica: replica.into(),
+        destination: "billing".into(),
+        state,
+        held_reason: Some("connect refused".into()),
+        lag_seconds: 1.5,
+        in_flight,
+    };
+    let mapping = |version_max, last_seen_at| MappingRow {
+        destination: "billing".into(),
+        source: "monolith".into(),
+        model: "Vehicle".into(),
+        fingerprint: u64::MAX,
+        version_max,
+        last_seen_at,
+    };
+    let (seen, before) = (now(), now() - HOUR);
+    let said = [
+        (
+            replica("relay-1", ReplicaState::Active, 1),
+            mapping(9, seen),
+        ),
+        (
+            replica("relay-2", ReplicaState::Open, 2),
+            mapping(3, before),
+        ),
+        (
+            replica("relay-1", ReplicaState::HalfOpen, 3),
+            mapping(9, before),
+        ),
+    ];
+    for (row, mapping) in said {
+        store.record_replica(&[row], &[mapping]).await.unwrap();
+    }
+    let within = store.replicas(Duration::from_secs(60)).await.unwrap();
+    assert_eq!(
+        within,
+        [
+            replica("relay-1", ReplicaState::HalfOpen, 3),
+            replica("relay-2", ReplicaState::Open, 2)
+        ]
+    );
+    assert!(store.replicas(Duration::ZERO).await.unwrap().is_empty());
+    assert_eq!(store.mappings("billing").await.unwrap(), [mapping(9, seen)]);
+    assert!(store.mappings("search").await.unwrap().is_empty());
+}
+
+async fn a_destination_is_met_once(database: Database) {
+    let store = database.store();
+    for destination in ["search", "billing", "billing"] {
+        store.record_destination(destination, now()).await.unwrap();
+    }
+    assert_eq!(store.destinations().await.unwrap(), ["billing", "search"]);
+}
+
+async fn upkeep_leaves_what_has_not_expired_and_what_is_undelivered(database: Database) {
+    let store = database.store();
+    let mut expired = attempt("1", 1);
+    expired.retention = Duration::ZERO;
+    let batch = Batch {
+        attempts: vec![expired, attempt("2", 1)],
+        parked: vec![keep(parked("3", 1))],
+        ..Batch::default()
+    };
+    store.keep(&batch).await.unwrap();
+    let upkeep = store.maintain().await.unwrap();
+    assert!(!upkeep.partitions.next_is_missing);
+    // PostgreSQL drops the row with its partition, SQLite by itself.
+    let left = if database.is_postgres() { 2 } else { 1 };
+    assert_eq!(database.number("select count(*) from attempts").await, left);
+    assert_eq!(database.number("select count(*) from parked").await, 1);
+}

@@ -1,0 +1,171 @@
+//! A database for each test, gone after it.
+
+use std::path::Path;
+use std::process::Command;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use replicates_relay::store::{self, Open, Store};
+use sqlx::{Connection, Executor, PgConnection, Row, SqliteConnection};
+
+/// A database, and how its store is opened.
+pub struct Database {
+    pub open: Open,
+    place: Place,
+}
+
+enum Place {
+    Postgres { server: String, name: String },
+    Sqlite { _directory: tempfile::TempDir },
+}
+
+impl Database {
+    /// An empty database on the server of the tests.
+    pub async fn postgres() -> Self {
+        let server = server_url();
+        let name = unique_name();
+        let mut connection = PgConnection::connect(&server)
+            .await
+            .unwrap_or_else(|e| panic!("no PostgreSQL at {server}: {e}; run bin/services up"));
+        connection
+            .execute(format!("create database {name}").as_str())
+            .await
+            .unwrap();
+        let (base, _) = server.rsplit_once('/').unwrap();
+        Self {
+            open: settings(format!("{base}/{name}")),
+            place: Place::Postgres { server, name },
+        }
+    }
+
+    /// An empty file.
+    pub fn sqlite() -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("relay.db");
+        Self {
+            open: settings(format!("sqlite://{}", path.display())),
+            place: Place::Sqlite {
+                _directory: directory,
+            },
+        }
+    }
+
+    /// The same with its tables, and partitions for what the settings ask.
+    pub async fn migrated(self) -> Self {
+        let store = self.store();
+        store.migrate().await.unwrap();
+        store.maintain().await.unwrap();
+        self
+    }
+
+    /// A handle for the current runtime.
+    pub fn store(&self) -> Arc<dyn Store> {
+        store::open(&self.open).unwrap()
+    }
+
+    /// Runs statements beside the store.
+    pub async fn execute(&self, sql: &str) {
+        match &self.place {
+            Place::Postgres { .. } => {
+                self.connect().await.execute(sql).await.unwrap();
+            }
+            Place::Sqlite { .. } => {
+                let mut connection = SqliteConnection::connect(&self.open.url).await.unwrap();
+                connection.execute(sql).await.unwrap();
+            }
+        }
+    }
+
+    /// A number that a query answers.
+    pub async fn number(&self, sql: &str) -> i64 {
+        match &self.place {
+            Place::Postgres { .. } => {
+                let row = self.connect().await.fetch_one(sql).await.unwrap();
+                row.get_unchecked::<String, _>(0).parse().unwrap()
+            }
+            Place::Sqlite { .. } => {
+                let mut connection = SqliteConnection::connect(&self.open.url).await.unwrap();
+                connection.fetch_one(sql).await.unwrap().get(0)
+            }
+        }
+    }
+
+    /// A PostgreSQL connection of the test's own.
+    pub async fn connect(&self) -> PgConnection {
+        PgConnection::connect(&self.open.url).await.unwrap()
+    }
+
+    pub fn is_postgres(&self) -> bool {
+        matches!(self.place, Place::Postgres { .. })
+    }
+}
+
+impl Drop for Database {
+    fn drop(&mut self) {
+        let Place::Postgres { server, name } = &self.place else {
+            return;
+        };
+        let (server, name) = (server.clone(), name.clone());
+        // A runtime of its own: the test's may be unwinding.
+        let dropping = std::thread::spawn(move || {
+            tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build()
+                .unwrap()
+                .block_on(async {
+                    let mut connection = PgConnection::connect(&server).await.unwrap();
+                    connection
+                        .execute(format!("drop database {name} with (force)").as_str())
+                        .await
+                        .unwrap();
+                });
+        });
+        if dropping.join().is_err() {
+            eprintln!("the test's database is left behind");
+        }
+    }
+}
+
+fn settings(url: String) -> Open {
+    Open {
+        url,
+        connections_max: 4,
+        partition_width: Duration::from_secs(3_600),
+        partitions_ahead: 2,
+        longest_retention: Duration::from_secs(6 * 3_600),
+        compress: true,
+        replica: "relay-1".into(),
+    }
+}
+
+fn unique_name() -> String {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let started = std::time::SystemTime::now()
+        .duration_since(std::time::UNIX_EPOCH)
+        .unwrap()
+        .as_nanos();
+    format!(
+        "relay_store_{}_{started}_{}",
+        std::process::id(),
+        NEXT.fetch_add(1, Ordering::Relaxed)
+    )
+}
+
+fn server_url() -> String {
+    if let Ok(url) = std::env::var("RELAY_TEST_POSTGRES") {
+        return url;
+    }
+    let services = Path::new(env!("CARGO_MANIFEST_DIR")).join("../bin/services");
+    let output = Command::new(&services)
+        .args(["status", "--json"])
+        .output()
+        .unwrap_or_else(|e| panic!("{} does not run: {e}", services.display()));
+    let status: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    let postgres = &status["postgres"];
+    assert_eq!(
+        postgres["running"], true,
+        "PostgreSQL is not running: run bin/services up, or set RELAY_TEST_POSTGRES"
+    );
+    postgres["url"].as_str().unwrap().to_owned()
+}
