@@ -18,8 +18,7 @@ module Demo
     attr_reader :relay
 
     def initialize
-      FileUtils.rm_rf(FOLDER)
-      FileUtils.mkdir_p(FOLDER)
+      take_folder
       @secret = "whsec_#{[SecureRandom.bytes(32)].pack('m0')}"
       @checks = Checks.new
     end
@@ -77,6 +76,16 @@ module Demo
     end
 
     private
+
+    # The lock is held until this process ends.
+    def take_folder
+      FileUtils.mkdir_p(File.dirname(FOLDER))
+      @lock = File.open("#{FOLDER}.lock", "w")
+      raise Failed, "another demo is running in #{FOLDER}" unless @lock.flock(File::LOCK_EX | File::LOCK_NB)
+
+      FileUtils.rm_rf(FOLDER)
+      FileUtils.mkdir_p(FOLDER)
+    end
 
     def monolith_env
       SWEEP.merge("REPLICATES_TO_KAFKA_BROKERS" => brokers)
