@@ -190,6 +190,23 @@ RSpec.describe ReplicatesTo::Receiver do
     end
   end
 
+  context "with postgresql" do
+    include_context "with a consumer on", "postgresql"
+
+    after { ActiveRecord::Base.connection.reconnect! }
+
+    it "answers 503 when the server ends the connection in the middle of a record" do
+      described_class.configure do |r|
+        r.secrets = [SignedRequest::SECRET]
+        r.on("Driver") { ActiveRecord::Base.connection.execute("select pg_terminate_backend(pg_backend_pid())") }
+      end
+
+      answer = deliver(record(model: "Driver"))
+
+      expect([answer.status, answer.json.dig("error", "code")]).to eq([503, "unavailable"])
+    end
+  end
+
   describe "without a database that answers" do
     include SignedRequest
 
