@@ -81,7 +81,7 @@ create table parked (
   first_failed_at timestamptz not null,
   last_failed_at timestamptz not null,
   last_status smallint,
-  error_class text not null,
+  error_class text,
   error text not null,
   topic text not null,
   partition_number integer not null,

@@ -59,7 +59,7 @@ impl Delivery {
             first_failed_at: Some(row.first_failed_at),
             last_failed_at: Some(row.last_failed_at),
             last_status: row.last_status,
-            error_class: Some(row.error_class),
+            error_class: row.error_class,
             error: Some(row.error),
             coordinates: row.coordinates,
         }

@@ -214,7 +214,7 @@ async fn undelivered_records_are_narrowed_by_every_filter(database: Database) {
     let rejected = ParkedRow {
         state: ParkedState::Rejected,
         last_status: Some(422),
-        error_class: ErrorClass::Http4xx,
+        error_class: Some(ErrorClass::Http4xx),
         last_failed_at: now() - Duration::from_secs(600),
         ..parked("42", 5)
     };

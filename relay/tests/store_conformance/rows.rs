@@ -158,7 +158,7 @@ pub fn parked_of(stream: &Arc<Stream>, key: &str, version: u64) -> ParkedRow {
         first_failed_at: now(),
         last_failed_at: now(),
         last_status: Some(500),
-        error_class: ErrorClass::Http5xx,
+        error_class: Some(ErrorClass::Http5xx),
         error: "answered 500".into(),
         coordinates: coordinates(version.cast_signed()),
     }

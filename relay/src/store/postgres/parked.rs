@@ -90,6 +90,10 @@ pub(super) async fn upsert(
         .iter()
         .map(|row| row.last_status.map(u16::cast_signed))
         .collect();
+    let classes: Vec<Option<&str>> = rows
+        .iter()
+        .map(|row| row.error_class.map(|class| class.as_str()))
+        .collect();
     let offsets: Vec<i64> = rows.iter().map(|row| row.coordinates.offset).collect();
     sqlx::query(UPSERT)
         .bind(&key_hashes)
@@ -108,7 +112,7 @@ pub(super) async fn upsert(
         .bind(moments(|row| row.first_failed_at))
         .bind(moments(|row| row.last_failed_at))
         .bind(&statuses)
-        .bind(texts(|row| row.error_class.as_str()))
+        .bind(&classes)
         .bind(texts(|row| &row.error))
         .bind(texts(|row| &row.coordinates.topic))
         .bind(numbers(|row| row.coordinates.partition))
@@ -272,7 +276,7 @@ pub(super) async fn find_oldest_waiting(
 pub(super) fn parked_row(row: &PgRow, record: Option<Arc<[u8]>>) -> Result<ParkedRow, Trouble> {
     let index = index_row(row)?;
     let last_failed_at: Moment = row.try_get("last_failed_at")?;
-    let error_class: &str = row.try_get("error_class")?;
+    let error_class: Option<&str> = row.try_get("error_class")?;
     Ok(ParkedRow {
         subject: index.subject,
         record,
@@ -284,7 +288,9 @@ pub(super) fn parked_row(row: &PgRow, record: Option<Arc<[u8]>>) -> Result<Parke
         last_status: row
             .try_get::<Option<i16>, _>("last_status")?
             .map(i16::cast_unsigned),
-        error_class: TABLE.error_class(error_class)?,
+        error_class: error_class
+            .map(|name| TABLE.error_class(name))
+            .transpose()?,
         error: row.try_get("error")?,
         coordinates: index.coordinates,
     })

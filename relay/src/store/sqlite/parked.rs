@@ -57,7 +57,7 @@ pub(super) async fn upsert(
         .bind(row.first_failed_at.as_microsecond())
         .bind(row.last_failed_at.as_microsecond())
         .bind(row.last_status)
-        .bind(row.error_class.as_str())
+        .bind(row.error_class.map(|class| class.as_str()))
         .bind(storable(&row.error))
         .bind(storable(&row.coordinates.topic))
         .bind(row.coordinates.partition)
@@ -196,6 +196,7 @@ pub(super) async fn find_oldest_waiting(
 /// The row without its record.
 pub(super) fn parked_row(row: &SqliteRow, record: Option<Arc<[u8]>>) -> Result<ParkedRow, Trouble> {
     let index = index_row(row)?;
+    let error_class: Option<&str> = row.try_get("error_class")?;
     Ok(ParkedRow {
         subject: index.subject,
         record,
@@ -205,7 +206,9 @@ pub(super) fn parked_row(row: &SqliteRow, record: Option<Arc<[u8]>>) -> Result<P
         first_failed_at: index.first_failed_at,
         last_failed_at: TABLE.moment("last_failed_at", row.try_get("last_failed_at")?)?,
         last_status: row.try_get("last_status")?,
-        error_class: TABLE.error_class(row.try_get("error_class")?)?,
+        error_class: error_class
+            .map(|name| TABLE.error_class(name))
+            .transpose()?,
         error: row.try_get("error")?,
         coordinates: index.coordinates,
     })
