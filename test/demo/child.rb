@@ -1,7 +1,6 @@
 # frozen_string_literal: true
 
 require "fileutils"
-require "open3"
 require "socket"
 
 module Demo
@@ -27,11 +26,16 @@ module Demo
     def self.run(name, *command, env: {}, folder: ROOT, statuses: [0])
       FileUtils.mkdir_p(FOLDER)
       log = File.join(FOLDER, "#{name}.log")
-      output, errors, status = Open3.capture3(env, *command, chdir: folder)
-      File.write(log, output + errors, mode: "a")
-      return output if statuses.include?(status.exitstatus)
+      output = File.join(FOLDER, "#{name}.out")
+      pid = spawn(env, *command, chdir: folder, pgroup: true, out: output, err: [log, "a"])
+      _, status = Process.wait2(pid)
+      pid = nil
+      return File.read(output) if statuses.include?(status.exitstatus)
 
-      raise Failed, "#{command.join(' ')} exited with #{status.exitstatus}: #{errors.lines.last.to_s.strip} (#{log})"
+      raise Failed, "#{command.join(' ')} exited with #{status.exitstatus}; see #{log} and #{output}"
+    ensure
+      # Interrupted while it ran.
+      Process.kill("TERM", -pid) && Process.wait(pid) if pid
     end
 
     # @return [String]
@@ -46,6 +50,8 @@ module Demo
 
     # @param env [Hash] on top of the child's own
     def start(env: {})
+      raise Failed, "#{name} is running already" if running?
+
       FileUtils.mkdir_p(FOLDER)
       @pid = spawn(@env.merge(env), *@command, chdir: @folder, pgroup: true, %i[out err] => [log, "a"])
     end
