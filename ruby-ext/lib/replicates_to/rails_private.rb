@@ -195,6 +195,9 @@ module ReplicatesTo
 
       # @return [Boolean] whether an attribute has the type that its column gives it
       def column_type?(model, column)
+        # A serialized type says that it equals the one it wraps.
+        return false if serialized?(model, column.name)
+
         declared = unwrapped(model.type_for_attribute(column.name))
         declared == unwrapped(connection_of(model).lookup_cast_type_from_column(column))
       end

@@ -12,6 +12,8 @@ module ReplicatesTo
       BACKOFF_BASE = 5
       BACKOFF_MAX = 300
       REPORTS_MAX = 10_000
+      # A process that does not sweep wakes up this often for nothing.
+      IDLE = 60
       SLICE = 0.05
 
       # @return [Native::Producer]
@@ -65,7 +67,7 @@ module ReplicatesTo
 
       # @return [Numeric] seconds
       def next_sweep_in
-        @sweep.due_in
+        ReplicatesTo.config["sweep.in_process"] ? @sweep.due_in : IDLE
       end
 
       # @return [void]
