@@ -48,8 +48,8 @@ ADAPTERS.each do |adapter|
     }.each do |name, write|
       it "refuses #{name}, and changes nothing" do
         before = ActiveRecord::Base.connection.select_rows("select * from vehicles")
-        expect { write.call(vehicle) }
-          .to raise_error(ReplicatesTo::BulkWriteRefused, /ReplicatesTo\.disabled \{ \} and publish with rake replicates_to:backfill\[Vehicle\]/)
+        way_out = /ReplicatesTo\.disabled \{ \} and publish with rake replicates_to:backfill\[Vehicle\]/
+        expect { write.call(vehicle) }.to raise_error(ReplicatesTo::BulkWriteRefused, way_out)
         expect(ActiveRecord::Base.connection.select_rows("select * from vehicles")).to eq(before)
       end
     end

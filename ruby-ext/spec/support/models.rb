@@ -47,7 +47,7 @@ module Models
   end
 
   def topics
-    [Vehicle, Owner, Part].flat_map { |model| model.replicates_to_declarations.keys.map { |name| ReplicatesTo.mapping(model, name).topic } }
+    [Vehicle, Truck, Owner, Part].flat_map { |model| model.replicates_to_declarations.keys.map { |name| ReplicatesTo.mapping(model, name).topic } }.uniq
   end
 
   def migration_class
@@ -71,19 +71,25 @@ class Vehicle < ActiveRecord::Base
   include ReplicatesTo
 
   class << self
-    # Code that an example runs inside a callback of every vehicle.
-    attr_accessor :after_write, :before_the_commit, :after_the_commit
+    # Code that an example runs inside a callback of every vehicle, or instead of its compute.
+    attr_accessor :after_write, :before_the_commit, :after_the_commit, :computing
   end
 
   belongs_to :owner, optional: true, touch: true
 
-  replicates_to :billing, only: %i[plate vin counter], rename: {plate: :registration}, compute: {owner_name: ->(v) { v.owner&.name }},
+  replicates_to :billing, only: %i[plate vin counter], rename: {plate: :registration}, compute: {owner_name: :name_of_owner},
                           includes: :owner, unless: ->(vehicle) { vehicle.vin == "secret" }
 
   after_save { self.class.after_write&.call(self) }
   after_destroy { self.class.after_write&.call(self) }
   before_commit { self.class.before_the_commit&.call(self) }
   after_commit { self.class.after_the_commit&.call(self) }
+
+  private
+
+  def name_of_owner
+    Vehicle.computing ? Vehicle.computing.call(self) : owner&.name
+  end
 end
 
 class Truck < Vehicle

@@ -25,7 +25,7 @@ class Topic
     output, error, status = Open3.capture3("kcat", "-b", Services.brokers, "-C", "-t", name, "-e", "-q", "-f", FORMAT, binmode: true)
     raise "kcat: #{error}" unless status.success?
 
-    parse(StringIO.new(output)).sort_by { |record| [record.partition, record.offset] }
+    parse(StringIO.new(output)).sort_by { |record| [record.partition_number, record.offset] }
   end
 
   private
@@ -38,7 +38,7 @@ class Topic
       record = Wire.record(io.read(size))
       raise "message key #{key} of record #{record.key}" unless key == record.key.b
 
-      record.partition, record.offset = partition, offset
+      record.partition_number, record.offset = partition, offset
       records << record
       io.readbyte
     end

@@ -7,7 +7,7 @@ module Wire
   OPERATIONS = {1 => "create", 2 => "update", 3 => "delete", 4 => "snapshot"}.freeze
 
   Record = Struct.new(:source, :model, :key, :operation, :version, :committed_at, :fingerprint, :run_id, :attributes, :sensitive,
-                      :volatile, :partition, :offset, keyword_init: true)
+                      :volatile, :partition_number, :offset, keyword_init: true)
 
   module_function
 
@@ -46,20 +46,19 @@ module Wire
   end
 
   def value_of(bytes)
-    each_field(bytes) do |number, content|
-      return case number
-             when 1 then nil
-             when 2 then content == 1
-             when 3 then zigzag(content)
-             when 4, 6 then text(content)
-             when 5 then content
-             when 7 then timestamp(content)
-             when 8 then Date.new(1970, 1, 1, Date::GREGORIAN) + zigzag(content)
-             when 9 then content
-             when 10 then content.unpack1("E")
-             when 11 then JSON.parse(content)
-             when 12 then list(content)
-             end
+    number, content = to_enum(:each_field, bytes).first
+    case number
+    when 1 then nil
+    when 2 then content == 1
+    when 3 then zigzag(content)
+    when 4, 6 then text(content)
+    when 5, 9 then content
+    when 7 then timestamp(content)
+    when 8 then Date.new(1970, 1, 1, Date::GREGORIAN) + zigzag(content)
+    when 10 then content.unpack1("E")
+    when 11 then JSON.parse(content)
+    when 12 then list(content)
+    else raise "unknown kind #{number} of Value"
     end
   end
 
