@@ -1,13 +1,14 @@
 //! Connections that are used again, and those that only look as if they could be.
 
 use std::sync::mpsc::channel;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use relay_core::exchange::ErrorClass;
 use relay_test_support::raw_server::RawServer;
 
 use crate::edge::{Edge, LIMITS, answered, failed, job, post};
 use replicates_relay::http::Limits;
+use tokio::time::Instant;
 
 const OK: &str = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
 

@@ -85,7 +85,7 @@ pub struct Conversation {
 }
 
 impl Conversation {
-    fn new(stream: TcpStream) -> Self {
+    pub(crate) fn new(stream: TcpStream) -> Self {
         Self {
             reader: BufReader::new(stream),
         }

@@ -1,0 +1,100 @@
+//! What a stub server's memory says about order.
+
+use std::collections::HashMap;
+
+use crate::stub_server::Request;
+
+/// A request and how it was answered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Exchange {
+    pub request: Request,
+    /// None while it is under way, and when the server cut the connection.
+    pub status: Option<u16>,
+    /// Position of the arrival among all arrivals and answers.
+    pub arrived: u64,
+    /// Position of the answer among all arrivals and answers.
+    pub answered: Option<u64>,
+}
+
+impl Exchange {
+    pub(crate) fn arrived(request: Request, arrived: u64) -> Self {
+        Self {
+            request,
+            status: None,
+            arrived,
+            answered: None,
+        }
+    }
+
+    pub(crate) fn answer(&mut self, status: u16, answered: u64) {
+        self.status = Some(status);
+        self.answered = Some(answered);
+    }
+
+    pub fn is_acknowledged(&self) -> bool {
+        self.status
+            .is_some_and(|status| (200..300).contains(&status))
+    }
+}
+
+/// The highest acknowledged version of each source, model and key.
+pub fn acknowledged_versions(exchanges: &[Exchange]) -> HashMap<String, u64> {
+    let mut versions = HashMap::new();
+    for exchange in exchanges
+        .iter()
+        .filter(|exchange| exchange.is_acknowledged())
+    {
+        let version = versions.entry(exchange.request.stream_key()).or_default();
+        *version = exchange.request.version().max(*version);
+    }
+    versions
+}
+
+/// Requests that carried an older version than one of their key which had been acknowledged before they arrived.
+pub fn order_violations(exchanges: &[Exchange]) -> Vec<String> {
+    let mut acknowledged: HashMap<String, Vec<(u64, u64)>> = HashMap::new();
+    for exchange in exchanges
+        .iter()
+        .filter(|exchange| exchange.is_acknowledged())
+    {
+        let answers = acknowledged
+            .entry(exchange.request.stream_key())
+            .or_default();
+        answers.extend(exchange.answered.map(|at| (at, exchange.request.version())));
+    }
+    let is_violated = |exchange: &Exchange| {
+        let answers = acknowledged.get(&exchange.request.stream_key());
+        let newer = |(at, version): &(u64, u64)| {
+            *at < exchange.arrived && *version > exchange.request.version()
+        };
+        answers.is_some_and(|answers| answers.iter().any(newer))
+    };
+    exchanges
+        .iter()
+        .filter(|exchange| is_violated(exchange))
+        .map(describe)
+        .collect()
+}
+
+/// Requests that arrived while another one of their key had not been answered. Meaningful while one relay lives: what a
+/// killed one has sent is still under way when its successor sends.
+pub fn overlaps(exchanges: &[Exchange]) -> Vec<String> {
+    let mut by_key: HashMap<String, Vec<&Exchange>> = HashMap::new();
+    for exchange in exchanges {
+        by_key
+            .entry(exchange.request.stream_key())
+            .or_default()
+            .push(exchange);
+    }
+    let is_overlapped = |pair: &[&Exchange]| pair[0].answered.is_none_or(|at| at > pair[1].arrived);
+    let pairs = by_key.values().flat_map(|exchanges| exchanges.windows(2));
+    pairs
+        .filter(|pair| is_overlapped(pair))
+        .map(|pair| describe(pair[1]))
+        .collect()
+}
+
+fn describe(exchange: &Exchange) -> String {
+    let (key, version) = (exchange.request.stream_key(), exchange.request.version());
+    format!("{key} version {version}, request {}", exchange.arrived)
+}

@@ -1,0 +1,116 @@
+//! A relay's configuration, written by a test.
+
+use std::fmt::Write;
+use std::net::SocketAddr;
+
+use crate::port::free_port;
+use crate::scene::Scene;
+use crate::services::services;
+
+/// What becomes `relay.toml`.
+#[derive(Debug, Clone)]
+pub struct RelayConfig {
+    name: String,
+    brokers: String,
+    topic_prefix: String,
+    group_prefix: String,
+    kafka: String,
+    store_url: String,
+    store: String,
+    admin: SocketAddr,
+    rest: String,
+}
+
+impl RelayConfig {
+    /// A relay in a scene: its topics, its groups, its database, a free port for the admin API.
+    pub fn new(scene: &Scene) -> Self {
+        Self {
+            name: "relay-1".into(),
+            brokers: services().brokers.clone(),
+            topic_prefix: scene.topic_prefix(),
+            group_prefix: scene.group_prefix(),
+            kafka: String::new(),
+            store_url: scene.database.url().into(),
+            store: String::new(),
+            admin: SocketAddr::from(([127, 0, 0, 1], free_port())),
+            rest: String::new(),
+        }
+    }
+
+    /// Another replica of the same relay: its own name and port.
+    #[must_use]
+    pub fn replica(&self, name: &str) -> Self {
+        let admin = SocketAddr::from(([127, 0, 0, 1], free_port()));
+        Self {
+            name: name.into(),
+            admin,
+            ..self.clone()
+        }
+    }
+
+    #[must_use]
+    pub fn brokers(mut self, brokers: &str) -> Self {
+        self.brokers = brokers.into();
+        self
+    }
+
+    #[must_use]
+    pub fn store_url(mut self, url: &str) -> Self {
+        self.store_url = url.into();
+        self
+    }
+
+    /// Adds lines to `[kafka]`.
+    #[must_use]
+    pub fn kafka(mut self, lines: &str) -> Self {
+        writeln!(self.kafka, "{lines}").unwrap();
+        self
+    }
+
+    /// Adds lines to `[store]`.
+    #[must_use]
+    pub fn store(mut self, lines: &str) -> Self {
+        writeln!(self.store, "{lines}").unwrap();
+        self
+    }
+
+    /// Adds a destination, with further lines of its own.
+    #[must_use]
+    pub fn destination(self, name: &str, url: &str, lines: &str) -> Self {
+        self.section(
+            &format!("destinations.{name}"),
+            &format!("url = {url:?}\n{lines}"),
+        )
+    }
+
+    /// Adds any other section.
+    #[must_use]
+    pub fn section(mut self, name: &str, lines: &str) -> Self {
+        writeln!(self.rest, "[{name}]\n{lines}").unwrap();
+        self
+    }
+
+    pub fn admin_address(&self) -> SocketAddr {
+        self.admin
+    }
+
+    pub fn to_toml(&self) -> String {
+        let Self {
+            name,
+            brokers,
+            topic_prefix,
+            group_prefix,
+            kafka,
+            store_url,
+            store,
+            admin,
+            rest,
+        } = self;
+        format!(
+            "[relay]\nname = {name:?}\n\
+             [kafka]\nbrokers = [{brokers:?}]\ntopic_prefix = {topic_prefix:?}\ngroup_prefix = {group_prefix:?}\n{kafka}\
+             [store]\nurl = {store_url:?}\n{store}\
+             [admin]\nlisten = \"{admin}\"\n{rest}"
+        )
+    }
+}
