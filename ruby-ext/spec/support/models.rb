@@ -47,7 +47,9 @@ module Models
   end
 
   def topics
-    [Vehicle, Truck, Owner, Part].flat_map { |model| model.replicates_to_declarations.keys.map { |name| ReplicatesTo.mapping(model, name).topic } }.uniq
+    [Vehicle, Truck, Owner, Part].flat_map do |model|
+      model.replicates_to_declarations.keys.map { |destination| ReplicatesTo.mapping(model, destination).topic }
+    end.uniq
   end
 
   def migration_class
