@@ -34,7 +34,9 @@ ADAPTERS.each do |adapter|
       expect(records.map(&:key)).to match_array(vehicles.map { |row| row.id.to_s })
       expect(records.map { |record| [record.operation, record.version, record.run_id] }.uniq)
         .to eq([["snapshot", runs.first.fence, runs.first.id.to_s]])
-      expect(out.string).to match(/\Arun \d+  Vehicle -> billing  fence \d+  mapping \h{16}\nrun \d+  succeeded  25 rows  0 failed  00:00:\d\d\n\z/)
+      begun, ended = out.string.lines
+      expect(begun).to match(/\Arun \d+  Vehicle -> billing  fence \d+  mapping \h{16}\n\z/)
+      expect(ended).to match(/\Arun \d+  succeeded  25 rows  0 failed  00:00:\d\d\n\z/)
     end
 
     it "gives every later change a higher version, and every earlier one a lower" do
@@ -71,7 +73,7 @@ ADAPTERS.each do |adapter|
     end
 
     it "goes through text keys in the order of the database" do
-      codes = %w[b a C ä %,]
+      codes = ["b", "a", "C", "ä", "%,"]
       ReplicatesTo.disabled { codes.each { |code| Part.create!(code: code) } }
       backfill("Part", "billing", BATCH: "2")
       expect(records(Part).map(&:key)).to match_array(codes)
@@ -198,7 +200,8 @@ ADAPTERS.each do |adapter|
     it "reports that Kafka did not take a record, and keeps its cursor" do
       create_vehicles(3)
       Settings.apply(kafka__brokers: "127.0.0.1:1", kafka__properties: {"log_level" => "0", "message.timeout.ms" => "300"})
-      expect { expect(backfill("Vehicle", "billing")).to eq(1) }.to output(/Kafka did not take a record: .*; the same line continues/).to_stderr
+      refused = /Kafka did not take a record: .*; the same line continues/
+      expect { expect(backfill("Vehicle", "billing")).to eq(1) }.to output(refused).to_stderr
       expect(runs.map { |run| [run.state, run.done] }).to eq([["interrupted", 0]])
     end
 
@@ -231,9 +234,9 @@ ADAPTERS.each do |adapter|
         it "names the session that holds it up, and gives up after its time" do
           create_vehicles(1)
           hold_open do |connection|
+            session = "waiting for pid #{connection.backend_pid} \\(idle in transaction \\S+, app=console\\)"
             expect { expect(backfill("Vehicle", "billing", FENCE_TIMEOUT: "1500ms")).to eq(1) }
-              .to output(/FenceTimeout: fence did not pass within 1\.5 s: waiting for pid #{connection.backend_pid} \(idle in transaction \S+, app=console\)/)
-              .to_stderr
+              .to output(/FenceTimeout: fence did not pass within 1\.5 s: #{session}/).to_stderr
           end
           expect(out.string).to match(/^fence: waiting for pid/)
           expect(records).to eq([])

@@ -53,7 +53,9 @@ RSpec.describe ReplicatesTo::Native::Producer, :native do
       busy = producer(Kafka.properties, records_max: 10_000)
       native = schema(id: :integer, text: :string)
       threads = Array.new(4) do |thread|
-        Thread.new { Array.new(1_000) { |number| publish(busy, topic, thread * 1_000 + number, values: [number, "x" * number], schema: native) } }
+        Thread.new do
+          Array.new(1_000) { |number| publish(busy, topic, thread * 1_000 + number, values: [number, "x" * number], schema: native) }
+        end
       end
       expect(threads.flat_map(&:value)).to all(be_an(Integer))
       expect(reports(busy, 4_000).sort).to eq(Array.new(4_000) { |token| [token, nil] })
@@ -159,8 +161,9 @@ RSpec.describe ReplicatesTo::Native::Producer, :native do
 
     it "allocates at most two objects for a record of twenty attributes" do
       kinds = %i[integer string timestamp bool float date] * 3 + %i[decimal decimal]
-      native = schema(**kinds.each_with_index.to_h { |kind, index| [:"a#{format('%02d', index)}", kind] })
-      held = {integer: 7, string: "seven", timestamp: Time.at(7), bool: true, float: 7.5, date: Date.new(2026, 11, 22), decimal: BigDecimal("7.5")}
+      native = schema(**kinds.each_with_index.to_h { |kind, index| [:"a#{index.to_s.rjust(2, "0")}", kind] })
+      held = {integer: 7, string: "seven", timestamp: Time.at(7), bool: true, float: 7.5, date: Date.new(2026, 11, 22),
+              decimal: BigDecimal("7.5")}
       values = kinds.map { |kind| held.fetch(kind) }
       quiet = producer
       allocated = Array.new(3) do

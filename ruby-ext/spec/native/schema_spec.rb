@@ -49,7 +49,8 @@ RSpec.describe ReplicatesTo::Native::Schema, :native do
   end
 
   describe "the envelope" do
-    {operation: [0, 5, nil, "update"], version: [-1, 2**63, nil], seconds: [nil, 2**70], nanoseconds: [-1, 1_000_000_000]}.each do |part, values|
+    {operation: [0, 5, nil, "update"], version: [-1, 2**63, nil],
+     seconds: [nil, 2**70], nanoseconds: [-1, 1_000_000_000]}.each do |part, values|
       values.each do |value|
         it "refuses #{value.inspect} as #{part}" do
           expect { record(:integer, 1, part => value) }.to raise_error(ReplicatesTo::Error, /\A#{part} must be an integer from/)

@@ -37,9 +37,11 @@ RSpec.describe ReplicatesTo::Native::Schema, :native do
 
   describe "decimals" do
     {["10.5", 2] => "10.50", ["1e3", 0] => "1000", ["-0.005", 2] => "-0.005", ["0", 2] => "0.00", ["-0", nil] => "0",
-     ["100", nil] => "100", ["1.10", nil] => "1.1", ["1e-25", nil] => "0.0000000000000000000000001",
-     ["123456789012345678901234567890.12", 2] => "123456789012345678901234567890.12", ["1e50", 1] => "1#{'0' * 50}.0"}.each do |(text, scale), plain|
-      it("writes #{text} of scale #{scale.inspect} as #{plain}") { expect(wire(:decimal, BigDecimal(text), scale:)).to eq([:decimal, plain]) }
+     ["100", nil] => "100", ["1.10", nil] => "1.1", ["1e-25", nil] => "0.0000000000000000000000001", ["1e50", 1] => "1#{"0" * 50}.0",
+     ["123456789012345678901234567890.12", 2] => "123456789012345678901234567890.12"}.each do |(text, scale), plain|
+      it "writes #{text} of scale #{scale.inspect} as #{plain}" do
+        expect(wire(:decimal, BigDecimal(text), scale:)).to eq([:decimal, plain])
+      end
     end
 
     it "takes integers" do

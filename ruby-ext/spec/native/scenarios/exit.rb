@@ -8,19 +8,26 @@ extend NativeHelper
 
 $stdout.sync = true
 way, brokers, topic = ARGV
-full = producer({"bootstrap.servers" => brokers, "log_level" => "0"}, records_max: 5_000)
-native = schema(text: :string)
-token = 0
-token += 1 while publish(full, topic || "topic", token, values: ["x" * 100], schema: native)
-# Its threads are at work before the process ends.
-full.wait_reports(0.1)
 
-case way
-when "at_exit" then at_exit { puts "closed: #{full.close(2)}" }
-when "collected"
-  native = full = nil
-  GC.start
+def filled(brokers, topic)
+  full = producer({"bootstrap.servers" => brokers, "log_level" => "0"}, records_max: 5_000)
+  native = schema(text: :string)
+  token = 0
+  token += 1 while publish(full, topic, token, values: ["x" * 100], schema: native)
+  # Its threads are at work before the process ends.
+  full.wait_reports(0.1)
+  full
 end
+
+if way == "collected"
+  filled(brokers, topic || "topic")
+  GC.start
+  puts "ending"
+  exit
+end
+
+full = filled(brokers, topic || "topic")
+at_exit { puts "closed: #{full.close(2)}" } if way == "at_exit"
 puts "ending"
 case way
 when "exit" then exit

@@ -1,0 +1,77 @@
+# frozen_string_literal: true
+
+require_relative "spec_helper"
+
+# A record carries the whole state of its row and a version, and the higher version wins. So whatever raced, the record
+# with the highest version of each key must be what the row is at the end.
+RSpec.describe "concurrent writers, publishers and a backfill" do
+  SECONDS = Integer(ENV.fetch("CONVERGENCE_SECONDS", 6))
+
+  include_context "with a database on", :postgresql
+  include_context "with Kafka"
+
+  before { Models.topics.each { |name| Topic.new(name).create(partitions: 4) } }
+
+  # Commits that take a while: the time between drawing a version and its being seen is where orders go wrong.
+  before(:all) do
+    ActiveRecord::Base.connection.execute(<<~SQL)
+      create function linger() returns trigger language plpgsql as $$ begin perform pg_sleep(random() * 0.01); return null; end $$;
+      create constraint trigger linger after insert on replicates_to_outbox deferrable initially deferred
+      for each row execute function linger();
+    SQL
+  end
+
+  let(:keys) { (1..50).to_a }
+
+  def writers(create_and_delete:)
+    Array.new(2) do
+      OwnProcess.start(@database, <<~RUBY)
+        require #{File.expand_path('support/contention', __dir__).inspect}
+        Contention.new(seconds: #{SECONDS}, keys: #{keys.inspect}, create_and_delete: #{create_and_delete}).run
+      RUBY
+    end
+  end
+
+  def finish(processes)
+    processes.each do |process|
+      status = process.wait(SECONDS + 90)
+      expect(process.output).to include("done"), process.output
+      expect(status).to be_success
+    end
+    ActiveRecord::Base.connection.execute("update replicates_to_outbox set next_at = null")
+    Waiting.until_true { ReplicatesTo.publisher.sweep(0) && noted.empty? }
+  end
+
+  # What a consumer holds that keeps the record with the highest version; of two with one version, the first.
+  def consumer
+    topic(Vehicle, :billing).records.group_by(&:key).transform_values do |records|
+      last = records.min_by { |record| [-record.version, record.offset] }
+      last.operation == "delete" ? nil : last.attributes.values_at("registration", "counter")
+    end
+  end
+
+  def source
+    Vehicle.unscoped.pluck(:id, :plate, :counter).to_h { |id, *state| [id.to_s, state] }
+  end
+
+  it "leave every consumer row equal to its source row" do
+    ReplicatesTo.disabled { keys.each { |id| Vehicle.create!(id: id, plate: "KA") } }
+    finish(writers(create_and_delete: false))
+    seen = consumer
+    expect(seen.size).to eq(50)
+    expect(seen).to eq(source)
+  end
+
+  it "resurrect no row and miss no change, though a backfill runs while rows come and go" do
+    ReplicatesTo.disabled { (1..600).each { |id| Vehicle.create!(id: id, plate: "KA") } }
+    processes = writers(create_and_delete: true)
+    Waiting.until_true { noted.any? || topic(Vehicle, :billing).records.any? }
+    slowly = {"BATCH" => "10", "RATE" => "400"}
+    backfills = Array.new(2) { ReplicatesTo::Command.backfill(%w[Vehicle billing], out: StringIO.new, env: slowly) }
+    finish(processes)
+    expect(backfills).to eq([0, 0])
+    seen = consumer
+    expect(seen.compact).to eq(source)
+    expect(seen.size).to be >= 600
+  end
+end
