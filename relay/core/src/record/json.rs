@@ -170,9 +170,29 @@ fn write_base64(out: &mut Vec<u8>, bytes: &[u8]) {
 pub fn write_string(out: &mut Vec<u8>, text: &str) {
     out.push(b'"');
     let bytes = text.as_bytes();
+    // Blocks are looked at without an early end, so that the compiler takes their bytes at once.
+    let (blocks, rest) = bytes.as_chunks::<16>();
+    let has_escaped = |block: &[u8]| {
+        block
+            .iter()
+            .fold(false, |any, &byte| any | is_escaped(byte))
+    };
+    if has_escaped(rest) || blocks.iter().any(|block| has_escaped(block)) {
+        write_escaped(out, bytes);
+    } else {
+        out.extend_from_slice(bytes);
+    }
+    out.push(b'"');
+}
+
+fn is_escaped(byte: u8) -> bool {
+    byte < b' ' || byte == b'"' || byte == b'\\'
+}
+
+fn write_escaped(out: &mut Vec<u8>, bytes: &[u8]) {
     let mut written = 0;
     for (position, &byte) in bytes.iter().enumerate() {
-        if byte >= b' ' && byte != b'"' && byte != b'\\' {
+        if !is_escaped(byte) {
             continue;
         }
         out.extend_from_slice(&bytes[written..position]);
@@ -192,7 +212,6 @@ pub fn write_string(out: &mut Vec<u8>, text: &str) {
         }
     }
     out.extend_from_slice(&bytes[written..]);
-    out.push(b'"');
 }
 
 /// Writes what needs no escaping.

@@ -42,6 +42,7 @@ impl<'a> Entries<'a> {
         Self { rest: message }
     }
 
+    #[inline]
     fn read(&mut self) -> Result<Entry<'a>, Malformed> {
         let start = self.rest;
         let tag = self.varint()?;
@@ -72,7 +73,19 @@ impl<'a> Entries<'a> {
         })
     }
 
+    #[inline]
     fn varint(&mut self) -> Result<u64, Malformed> {
+        // Nearly all tags and lengths have one byte.
+        match self.rest {
+            [byte @ ..0x80, rest @ ..] => {
+                self.rest = rest;
+                Ok(u64::from(*byte))
+            }
+            _ => self.long_varint(),
+        }
+    }
+
+    fn long_varint(&mut self) -> Result<u64, Malformed> {
         let mut value = 0;
         for (position, &byte) in self.rest.iter().enumerate() {
             // The tenth byte holds the 64th bit and nothing else.
@@ -98,6 +111,7 @@ impl<'a> Entries<'a> {
 impl<'a> Iterator for Entries<'a> {
     type Item = Result<Entry<'a>, Malformed>;
 
+    #[inline]
     fn next(&mut self) -> Option<Self::Item> {
         if self.rest.is_empty() {
             return None;
