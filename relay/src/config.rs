@@ -42,6 +42,7 @@ pub use secret::Secret;
 pub use section::MASK;
 pub use store::{Store, StoreKind, StoreUrl};
 
+use crate::store::Open;
 use section::{Reading, Section, Visibility};
 use tree::{Node, Table, Value};
 
@@ -64,13 +65,15 @@ pub struct Config {
     pub destinations: Vec<Destination>,
     /// Those with `enabled = false`.
     pub disabled_destinations: Vec<Arc<str>>,
+    /// Of all destinations: how far ahead the log needs partitions.
+    pub longest_retention: Duration,
     shown: Json,
 }
 
 /// A configuration that cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
-    #[error("cannot read {path}: {source}")]
+    #[error("cannot read {path}: {source}; --config or RELAY_CONFIG names another file")]
     Unreadable {
         path: String,
         source: std::io::Error,
@@ -166,6 +169,19 @@ impl Config {
         }
     }
 
+    /// How this replica opens its store.
+    pub fn open_store(&self) -> Open {
+        Open {
+            url: self.store.url.expose().to_owned(),
+            connections_max: self.store.connections_max,
+            partition_width: self.store.partition_width,
+            partitions_ahead: self.store.partitions_ahead,
+            longest_retention: self.longest_retention,
+            compress: self.log.is_compressed,
+            replica: self.relay.name.clone(),
+        }
+    }
+
     /// What holds after all layers, secrets masked.
     pub fn effective(&self) -> &Json {
         &self.shown
@@ -206,8 +222,8 @@ fn read_sections(reading: &Reading<'_>, tree: &Table) -> Option<Config> {
     let destinations = destination::read_all(reading, &root, tree);
     root.refuse_unknown_keys();
     let (store, destinations) = (store?, destinations?);
-    if let Some((retention, path)) = &destinations.longest_retention
-        && *retention > store.partition_width.saturating_mul(PARTITIONS_MAX)
+    let (retention, path) = &destinations.longest_retention;
+    if *retention > store.partition_width.saturating_mul(PARTITIONS_MAX)
         && let Some(node) = store_section.optional("partition_width")
     {
         let longest = format_duration(*retention);
@@ -225,6 +241,7 @@ fn read_sections(reading: &Reading<'_>, tree: &Table) -> Option<Config> {
         telemetry: telemetry?,
         destinations: destinations.enabled,
         disabled_destinations: destinations.disabled,
+        longest_retention: destinations.longest_retention.0,
         shown: Json::Null,
     })
 }

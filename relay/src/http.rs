@@ -12,11 +12,11 @@
 //! - [`failure`]: what went wrong, in one word and one line
 mod connection;
 mod deadline;
-mod dial;
-mod failure;
+pub(crate) mod dial;
+pub(crate) mod failure;
 mod hub;
 mod pool;
-mod target;
+pub(crate) mod target;
 pub mod tls;
 mod worker;
 

@@ -24,8 +24,8 @@ const MINUTE: Duration = Duration::from_secs(60);
 pub struct Destinations {
     pub enabled: Vec<Destination>,
     pub disabled: Vec<Arc<str>>,
-    /// The longest retention of all, and the key that says so.
-    pub longest_retention: Option<(Duration, String)>,
+    /// The longest retention in use, and the key that says so.
+    pub longest_retention: (Duration, String),
 }
 
 /// Reads `[defaults]` and all destinations of a configuration.
@@ -35,14 +35,16 @@ pub(super) fn read_all(
     tree: &Table,
 ) -> Option<Destinations> {
     let defaults = root.section("defaults").hidden();
-    let mut is_right = read_shared(&defaults).is_some();
+    let shared = read_shared(&defaults);
     defaults.refuse_unknown_keys();
 
+    let mut is_right = true;
     let mut destinations = Destinations::default();
     for (name, node) in root.entries("destinations") {
         match read(reading, root, name, node, defaults_of(tree)) {
             Some((destination, is_enabled)) => {
-                destinations.note_retention(&destination);
+                let section = format!("destinations.{name}");
+                destinations.note_retention(&section, destination.retention);
                 if is_enabled {
                     destinations.enabled.push(destination);
                 } else {
@@ -52,24 +54,23 @@ pub(super) fn read_all(
             None => is_right = false,
         }
     }
+    let shared = shared?;
+    if destinations.longest_retention.0.is_zero() {
+        destinations.note_retention("defaults", shared.retention);
+    }
     is_right.then_some(destinations)
 }
 
 impl Destinations {
-    fn note_retention(&mut self, destination: &Destination) {
-        let Retention { success, failure } = destination.retention;
+    fn note_retention(&mut self, section: &str, retention: Retention) {
+        let Retention { success, failure } = retention;
         let (retention, key) = if success > failure {
             (success, "success")
         } else {
             (failure, "failure")
         };
-        if self
-            .longest_retention
-            .as_ref()
-            .is_none_or(|(longest, _)| retention > *longest)
-        {
-            let path = format!("destinations.{}.retention.{key}", destination.name);
-            self.longest_retention = Some((retention, path));
+        if retention > self.longest_retention.0 {
+            self.longest_retention = (retention, format!("{section}.retention.{key}"));
         }
     }
 }

@@ -49,12 +49,12 @@ pub enum StoreKind {
 }
 
 impl StoreUrl {
-    /// Reads `postgres://…`, `postgresql://…` or `sqlite:…`.
+    /// Reads `postgres://…`, `postgresql://…` or `sqlite://path`.
     pub fn parse(text: &str) -> Option<Self> {
         let (scheme, rest) = text.split_once(':')?;
         let kind = match scheme {
             "postgres" | "postgresql" if rest.starts_with("//") => StoreKind::Postgres,
-            "sqlite" if !rest.trim_start_matches('/').is_empty() => StoreKind::Sqlite,
+            "sqlite" if rest.len() > 2 && rest.starts_with("//") => StoreKind::Sqlite,
             _ => return None,
         };
         Some(Self {
