@@ -1,1 +1,7 @@
-fn main() {}
+//! `replicates-relay`.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    replicates_relay::cli::run()
+}
