@@ -2,12 +2,19 @@
 
 # Several threads that write the same few rows in every way that was ever seen to lose a change. Runs in processes of
 # its own; prints `done` when its writes have committed and were acknowledged.
+#
+# A wrong record is mended by the next change of its row, so all threads of all processes turn to the next few rows
+# every moment and never come back: each row's last changes are a race of their own.
 class Contention
   THREADS = 4
+  ROWS = 50
+  MOMENT = 0.25
 
-  def initialize(seconds:, keys:, create_and_delete:)
-    @deadline = Process.clock_gettime(Process::CLOCK_MONOTONIC) + seconds
-    @keys = keys
+  # @param begun [Float] the wall clock's time when the first moment began, the same for all processes
+  # @param keys [Integer] rows there are, numbered from 1
+  def initialize(begun:, keys:, create_and_delete:)
+    @begun = begun
+    @moments = keys / ROWS
     @create_and_delete = create_and_delete
     # A publisher that is now quick, now slow, so that publishes leave in another order than they committed.
     Vehicle.computing = ->(_) { rand < 0.02 ? (sleep(rand * 0.05) && "slow") : "slow" }
@@ -22,19 +29,24 @@ class Contention
 
   private
 
+  def moment
+    ((Time.now.to_f - @begun) / MOMENT).floor
+  end
+
   def over?
-    Process.clock_gettime(Process::CLOCK_MONOTONIC) > @deadline
+    moment >= @moments
   end
 
   def write
-    stale = Vehicle.find_by(id: @keys.sample)
+    # Some rows are hotter than others.
+    stale = Vehicle.find_by(id: (moment * ROWS) + 1 + (ROWS * (rand**3)).floor)
     ActiveRecord::Base.connection_pool.with_connection { public_send(kinds.sample, stale) if stale }
   rescue ActiveRecord::Deadlocked, ActiveRecord::RecordNotUnique, ActiveRecord::RecordNotFound, RuntimeError
     nil
   end
 
   def kinds
-    @create_and_delete ? %i[change change twice stale_change no_op savepoint come_and_go] : %i[change twice stale_change no_op savepoint]
+    %i[change twice stale_change no_op no_op savepoint] + (@create_and_delete ? %i[come_and_go] : [])
   end
 
   public
