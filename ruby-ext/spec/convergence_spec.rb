@@ -5,9 +5,11 @@ require_relative "spec_helper"
 # A record carries the whole state of its row and a version, and the higher version wins. So whatever raced, the record
 # with the highest version of each key must be what the row is at the end.
 RSpec.describe "concurrent writers, publishers and a backfill" do
-  SECONDS = Integer(ENV.fetch("CONVERGENCE_SECONDS", 8))
+  seconds = Integer(ENV.fetch("CONVERGENCE_SECONDS", 8))
+
+  let(:seconds) { seconds }
   # Fifty rows each quarter of a second.
-  KEYS = SECONDS * 200
+  let(:keys) { seconds * 200 }
 
   include_context "with a database on", :postgresql
   include_context "with Kafka"
@@ -29,14 +31,14 @@ RSpec.describe "concurrent writers, publishers and a backfill" do
       OwnProcess.start(@database, <<~RUBY)
         require #{File.expand_path('support/contention', __dir__).inspect}
         Waiting.until_true { Time.now.to_f >= #{begun} }
-        Contention.new(begun: #{begun}, keys: #{KEYS}, create_and_delete: #{create_and_delete}).run
+        Contention.new(begun: #{begun}, keys: #{keys}, create_and_delete: #{create_and_delete}).run
       RUBY
     end
   end
 
   def finish(processes)
     processes.each do |process|
-      status = process.wait(SECONDS + 90)
+      status = process.wait(seconds + 90)
       expect(process.output).to include("done"), process.output
       expect(status).to be_success
     end
@@ -59,7 +61,7 @@ RSpec.describe "concurrent writers, publishers and a backfill" do
   def create_rows
     ReplicatesTo.disabled do
       now = Time.now
-      Vehicle.insert_all((1..KEYS).map { |id| {id: id, plate: "KA", counter: 0, created_at: now, updated_at: now} })
+      Vehicle.insert_all((1..keys).map { |id| {id: id, plate: "KA", counter: 0, created_at: now, updated_at: now} })
     end
   end
 
@@ -72,7 +74,7 @@ RSpec.describe "concurrent writers, publishers and a backfill" do
     create_rows
     finish(writers(create_and_delete: false))
     seen = consumer
-    expect(seen.size).to be > KEYS / 5
+    expect(seen.size).to be > keys / 5
     expect(wrong(seen, source.slice(*seen.keys))).to eq({})
   end
 
@@ -80,7 +82,7 @@ RSpec.describe "concurrent writers, publishers and a backfill" do
     create_rows
     processes = writers(create_and_delete: true)
     Waiting.until_true { noted.any? || topic(Vehicle, :billing).records.any? }
-    slowly = {"BATCH" => "50", "RATE" => (KEYS / SECONDS * 2).to_s}
+    slowly = {"BATCH" => "50", "RATE" => (keys / seconds * 2).to_s}
     backfills = Array.new(2) { ReplicatesTo::Command.backfill(%w[Vehicle billing], out: StringIO.new, env: slowly) }
     finish(processes)
     expect(backfills).to eq([0, 0])

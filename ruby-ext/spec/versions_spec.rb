@@ -8,13 +8,11 @@ RSpec.describe "a version" do
   include_context "with a database on", :postgresql
   include_context "with Kafka"
 
-  HELD = 4711
-
   before(:all) do
     ActiveRecord::Base.connection.execute(<<~SQL)
       create function hold() returns trigger language plpgsql as $$
       begin
-        if current_setting('replicates_to_test.hold', true) = 'on' then perform pg_advisory_xact_lock_shared(#{HELD}); end if;
+        if current_setting('replicates_to_test.hold', true) = 'on' then perform pg_advisory_xact_lock_shared(4711); end if;
         return null;
       end $$;
       create constraint trigger hold after insert on replicates_to_outbox deferrable initially deferred
@@ -38,7 +36,7 @@ RSpec.describe "a version" do
   end
 
   def held_writer(write)
-    observer.exec("select pg_advisory_lock(#{HELD})")
+    observer.exec("select pg_advisory_lock(4711)")
     in_thread do |connection|
       connection.execute("set replicates_to_test.hold = 'on'")
       write.call
@@ -48,7 +46,7 @@ RSpec.describe "a version" do
   end
 
   def release(writer)
-    observer.exec("select pg_advisory_unlock(#{HELD})")
+    observer.exec("select pg_advisory_unlock(4711)")
     writer.value
   end
 
