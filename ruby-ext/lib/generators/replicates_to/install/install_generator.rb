@@ -37,7 +37,7 @@ module ReplicatesTo
         ActiveRecord::Migration.current_version
       end
 
-      def source
+      def application_name
         Rails.application.class.module_parent_name.underscore
       end
     end
