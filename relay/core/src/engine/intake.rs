@@ -168,24 +168,20 @@ impl Engine {
             .lanes
             .get_mut(&key)
             .and_then(|lane| lane.waiting.take());
-        match older {
-            Some(older) => {
-                let turn = match older.turn {
-                    // A retry in place keeps its due time; what was found not to be stale frees what is newer, too.
-                    Turn::At(_) | Turn::Ready => older.turn,
-                    Turn::CheckingLedger => self.turn_of(&delivery),
-                };
-                self.supersede(&older.delivery, now);
-                self.wait_in_lane(delivery, turn);
-            }
-            None => {
-                if let Some(due) = self.take_parked_place(&delivery, now) {
-                    return self.park_instead(&delivery, due, now);
-                }
-                let turn = self.turn_of(&delivery);
-                self.wait_in_lane(delivery, turn);
-            }
+        if let Some(older) = older {
+            let turn = match older.turn {
+                // A retry in place keeps its due time; what was found not to be stale frees what is newer, too.
+                Turn::At(_) | Turn::Ready => older.turn,
+                Turn::CheckingLedger => self.turn_of(&delivery),
+            };
+            self.supersede(&older.delivery, now);
+            return self.wait_in_lane(delivery, turn);
         }
+        if let Some(due) = self.take_parked_place(&delivery, now) {
+            return self.park_instead(&delivery, due, now);
+        }
+        let turn = self.turn_of(&delivery);
+        self.wait_in_lane(delivery, turn);
     }
 
     /// Whether the ledger must be asked before this may be sent.

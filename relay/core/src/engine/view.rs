@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::Engine;
 use super::breaker::State;
 use super::fetching::Hold;
+use crate::names::Partition;
 use crate::rows::ParkedState;
 use crate::time::Timestamp;
 
@@ -52,6 +53,15 @@ impl Engine {
                 .min(),
             open_records: owned().map(|home| home.offsets.open_count()).sum(),
         }
+    }
+
+    /// The partitions whose records this replica delivers.
+    pub fn owned_partitions(&self) -> Vec<Partition> {
+        self.homes
+            .iter()
+            .filter(|home| home.is_owned())
+            .map(|home| home.partition.clone())
+            .collect()
     }
 
     fn breaker_view(&self, now: Duration) -> Option<BreakerView> {

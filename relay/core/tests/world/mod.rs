@@ -289,10 +289,9 @@ impl World {
             error: "failed".into(),
         };
         match self.rules.behaviour {
-            Behaviour::Well => answered(200, b""),
             Behaviour::Down => failed(ErrorClass::Connect),
             Behaviour::OnePoisonKey if key == POISON => answered(500, b""),
-            Behaviour::OnePoisonKey => answered(200, b""),
+            Behaviour::Well | Behaviour::OnePoisonKey => answered(200, b""),
             Behaviour::Anything => match detail % 16 {
                 0..=7 => answered(200, b""),
                 8 => answered(422, b""),
