@@ -35,7 +35,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use relay_core::names::{DeliveryId, KeyHash, Partition, Stream};
-use relay_core::rows::{Batch, LedgerEntry, ParkedRow};
+use relay_core::rows::{Batch, LedgerEntry, ParkedEntry, ParkedRow};
 use relay_core::time::Timestamp;
 
 use self::postgres::PostgresStore;
@@ -48,7 +48,7 @@ pub use self::delivery::{
 };
 pub use self::error::StoreError;
 pub use self::replica::{MappingRow, ReplicaRow, ReplicaState};
-pub use self::undelivered::{Counts, IndexRow, PartitionState};
+pub use self::undelivered::{Counts, PartitionState};
 pub use self::upkeep::{Migration, Partitions, Upkeep};
 
 /// How a store is opened.
@@ -127,7 +127,7 @@ pub trait Store: Send + Sync {
         destination: &str,
         partitions: &[Partition],
         limit: u32,
-    ) -> Result<Vec<IndexRow>, StoreError>;
+    ) -> Result<Vec<ParkedEntry>, StoreError>;
 
     /// Undelivered records of a destination by state. Each count stops at `at_most`, so that its cost is bounded.
     async fn count_undelivered(

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use relay_core::names::{DeliveryId, KeyHash, Partition, Stream};
-use relay_core::rows::{Batch, LedgerEntry, ParkedRow};
+use relay_core::rows::{Batch, LedgerEntry, ParkedEntry, ParkedRow};
 use relay_core::time::Timestamp;
 use sqlx::{Connection, SqliteConnection, SqlitePool};
 
@@ -26,7 +26,7 @@ use super::lease::{Trouble, on_lease};
 use super::migrations::{SQLITE, applied};
 use super::reduce;
 use super::replica::{MappingRow, ReplicaRow};
-use super::undelivered::{Counts, IndexRow, PartitionState};
+use super::undelivered::{Counts, PartitionState};
 use super::upkeep::{Migration, Partitions, Upkeep};
 use super::{Open, Store, StoreError};
 
@@ -172,7 +172,7 @@ impl Store for SqliteStore {
         destination: &str,
         partitions: &[Partition],
         limit: u32,
-    ) -> Result<Vec<IndexRow>, StoreError> {
+    ) -> Result<Vec<ParkedEntry>, StoreError> {
         on_lease!(self, "looking for manual retries", |connection| {
             parked::find_manual_retries(connection, destination, partitions, limit)
         })

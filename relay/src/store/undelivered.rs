@@ -1,8 +1,6 @@
 //! What the owner of a partition loads of its undelivered records.
 
-use relay_core::names::Coordinates;
-use relay_core::rows::{ParkedState, Subject};
-use relay_core::time::Timestamp;
+use relay_core::rows::ParkedEntry;
 
 use super::StoreError;
 use super::words::Table;
@@ -11,21 +9,10 @@ use super::words::Table;
 #[derive(Debug, Clone, Default)]
 pub struct PartitionState {
     /// Undelivered records read from this partition, of any state, in the order in which they were first parked.
-    pub parked: Vec<IndexRow>,
+    pub parked: Vec<ParkedEntry>,
     /// Partition number and highest acknowledged version, for every partition of the stream. After a change of the
     /// partition count a key may have moved, so the highest of all counts.
     pub watermarks: Vec<(i32, u64)>,
-}
-
-/// An undelivered record without its bytes: enough to schedule it, small enough to hold many.
-#[derive(Debug, Clone)]
-pub struct IndexRow {
-    pub subject: Subject,
-    pub state: ParkedState,
-    pub attempts: u32,
-    pub charged: u32,
-    pub first_failed_at: Timestamp,
-    pub coordinates: Coordinates,
 }
 
 /// Undelivered records of a destination.

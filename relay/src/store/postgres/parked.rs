@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use relay_core::names::{Coordinates, DeliveryId, KeyHash, Partition};
-use relay_core::rows::{ParkedRow, RecordName, Subject};
+use relay_core::rows::{ParkedEntry, ParkedRow, RecordName, Subject};
 use relay_core::time::Timestamp;
 use sqlx::postgres::PgRow;
 use sqlx::{PgConnection, Row};
@@ -12,7 +12,7 @@ use uuid::Uuid;
 use super::moment::Moment;
 use crate::store::lease::Trouble;
 use crate::store::text::storable;
-use crate::store::undelivered::{Counts, IndexRow};
+use crate::store::undelivered::Counts;
 use crate::store::words::{RecordColumns, Table, counted, due, signed};
 
 pub(super) const TABLE: Table = Table("parked");
@@ -160,7 +160,7 @@ pub(super) async fn find_of_partition(
     connection: &mut PgConnection,
     destination: &str,
     partition: &Partition,
-) -> Result<Vec<IndexRow>, Trouble> {
+) -> Result<Vec<ParkedEntry>, Trouble> {
     let rows = sqlx::query(&format!(
         "select {COLUMNS} from parked where destination = $1 and topic = $2 and partition_number = $3 order by id"
     ))
@@ -178,7 +178,7 @@ pub(super) async fn find_manual_retries(
     destination: &str,
     partitions: &[Partition],
     limit: u32,
-) -> Result<Vec<IndexRow>, Trouble> {
+) -> Result<Vec<ParkedEntry>, Trouble> {
     let topics: Vec<&str> = partitions
         .iter()
         .map(|partition| &*partition.topic)
@@ -296,10 +296,10 @@ pub(super) fn parked_row(row: &PgRow, record: Option<Arc<[u8]>>) -> Result<Parke
     })
 }
 
-fn index_row(row: &PgRow) -> Result<IndexRow, Trouble> {
+fn index_row(row: &PgRow) -> Result<ParkedEntry, Trouble> {
     let due_at: Option<Moment> = row.try_get("next_attempt_at")?;
     let first_failed_at: Moment = row.try_get("first_failed_at")?;
-    Ok(IndexRow {
+    Ok(ParkedEntry {
         subject: subject(TABLE, row)?,
         state: TABLE.parked_state(
             row.try_get("state")?,

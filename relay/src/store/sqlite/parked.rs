@@ -3,14 +3,14 @@
 use std::sync::Arc;
 
 use relay_core::names::{Coordinates, DeliveryId, Partition};
-use relay_core::rows::{ParkedRow, Subject};
+use relay_core::rows::{ParkedEntry, ParkedRow, Subject};
 use relay_core::time::Timestamp;
 use sqlx::sqlite::SqliteRow;
 use sqlx::{QueryBuilder, Row, Sqlite, SqliteConnection};
 
 use crate::store::lease::Trouble;
 use crate::store::text::storable;
-use crate::store::undelivered::{Counts, IndexRow};
+use crate::store::undelivered::Counts;
 use crate::store::words::{RecordColumns, Table, due, signed};
 
 pub(super) const TABLE: Table = Table("parked");
@@ -101,7 +101,7 @@ pub(super) async fn find_of_partition(
     connection: &mut SqliteConnection,
     destination: &str,
     partition: &Partition,
-) -> Result<Vec<IndexRow>, Trouble> {
+) -> Result<Vec<ParkedEntry>, Trouble> {
     let rows = sqlx::query(&format!(
         "select {COLUMNS} from parked where destination = ? and topic = ? and partition_number = ? order by id"
     ))
@@ -119,7 +119,7 @@ pub(super) async fn find_manual_retries(
     destination: &str,
     partitions: &[Partition],
     limit: u32,
-) -> Result<Vec<IndexRow>, Trouble> {
+) -> Result<Vec<ParkedEntry>, Trouble> {
     if partitions.is_empty() {
         return Ok(Vec::new());
     }
@@ -214,12 +214,12 @@ pub(super) fn parked_row(row: &SqliteRow, record: Option<Arc<[u8]>>) -> Result<P
     })
 }
 
-fn index_row(row: &SqliteRow) -> Result<IndexRow, Trouble> {
+fn index_row(row: &SqliteRow) -> Result<ParkedEntry, Trouble> {
     let due_at: Option<i64> = row.try_get("next_attempt_at")?;
     let due_at = due_at
         .map(|at| TABLE.moment("next_attempt_at", at))
         .transpose()?;
-    Ok(IndexRow {
+    Ok(ParkedEntry {
         subject: subject(TABLE, row)?,
         state: TABLE.parked_state(row.try_get("state")?, row.try_get("reason")?, due_at)?,
         attempts: row.try_get("attempts")?,

@@ -1,0 +1,263 @@
+//! One destination at the loop: its consumer, its engine, and what the engine has asked for.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use relay_core::engine::journal::FlushLimits;
+use relay_core::engine::{Action, Engine, Event, Limits};
+use relay_core::names::Partition;
+use relay_core::rows::Batch;
+use relay_core::settings::Destination;
+use relay_core::time::Now;
+use tokio::sync::Notify;
+
+use super::outlook::Outlook;
+use super::tally::Tally;
+use crate::chance::Chance;
+use crate::config::Config;
+use crate::http::Job;
+use crate::kafka::{Arrival, Consumer, KafkaFailure};
+use crate::keeper::{self, Task};
+use crate::metrics::Metrics;
+use crate::status::DestinationStatus;
+
+/// How often a subscription that failed is tried again.
+const SUBSCRIBE_INTERVAL: Duration = Duration::from_secs(2);
+
+/// One destination in this replica.
+pub struct Desk {
+    settings: Arc<Destination>,
+    consumer: Consumer,
+    engine: Engine,
+    actions: Vec<Action>,
+    arrivals: Vec<Arrival>,
+    subscribe_at: Duration,
+    outlook: Outlook,
+    tally: Tally,
+    is_done: bool,
+}
+
+/// What a desk is made of.
+pub struct DeskSettings<'a> {
+    pub config: &'a Config,
+    pub destination: Arc<Destination>,
+    pub bell: &'a Arc<Notify>,
+    pub metrics: &'a Arc<Metrics>,
+}
+
+impl Desk {
+    /// A destination that has not joined its group yet.
+    ///
+    /// # Errors
+    /// [`KafkaFailure::Creation`] when librdkafka refuses the configuration.
+    pub fn new(settings: DeskSettings<'_>) -> Result<Self, KafkaFailure> {
+        let DeskSettings {
+            config,
+            destination,
+            bell,
+            metrics,
+        } = settings;
+        let consumer = Consumer::new(&config.kafka, &destination, &config.relay.name, bell)?;
+        Ok(Self {
+            engine: Engine::new(destination.clone(), limits(config)),
+            consumer,
+            actions: vec![],
+            arrivals: vec![],
+            subscribe_at: Duration::ZERO,
+            outlook: Outlook::new(
+                config.relay.name.clone(),
+                destination.clone(),
+                metrics.clone(),
+            ),
+            tally: Tally::new(destination.name.clone(), metrics.clone()),
+            settings: destination,
+            is_done: false,
+        })
+    }
+
+    pub fn name(&self) -> &Arc<str> {
+        &self.settings.name
+    }
+
+    pub fn is_done(&self) -> bool {
+        self.is_done
+    }
+
+    /// Takes an event in.
+    pub fn step(&mut self, event: Event, now: Now, chance: &mut Chance) {
+        self.engine
+            .step(event, now, chance.draw(), &mut self.actions);
+    }
+
+    /// Takes in what came from Kafka. True when more may wait.
+    ///
+    /// # Errors
+    /// When the consumer can do nothing any more.
+    pub fn poll(&mut self, now: Now, chance: &mut Chance) -> Result<bool, KafkaFailure> {
+        if self.is_done {
+            return Ok(false);
+        }
+        if !self.consumer.is_subscribed() && now.monotonic >= self.subscribe_at {
+            self.consumer.subscribe()?;
+            self.subscribe_at = now.monotonic + SUBSCRIBE_INTERVAL;
+        }
+        let mut arrivals = std::mem::take(&mut self.arrivals);
+        let has_more = self.consumer.poll(&mut arrivals)?;
+        for arrival in arrivals.drain(..) {
+            match arrival {
+                Arrival::Record(record) => self.step(Event::Record(record), now, chance),
+                Arrival::Assigned(partitions) => {
+                    for partition in partitions {
+                        self.step(Event::Assigned { partition }, now, chance);
+                    }
+                }
+                Arrival::Revoked(partitions) => {
+                    self.step(Event::Revoked { partitions }, now, chance);
+                }
+                Arrival::Lost(partitions) => self.step(Event::Lost { partitions }, now, chance),
+                Arrival::DeadlinePassed => self.step(Event::PollDeadlinePassed, now, chance),
+            }
+        }
+        self.arrivals = arrivals;
+        Ok(has_more)
+    }
+
+    pub fn next_timer(&self, now: Duration) -> Option<Duration> {
+        let subscribe = (!self.consumer.is_subscribed()).then_some(self.subscribe_at);
+        self.engine
+            .next_timer(now)
+            .into_iter()
+            .chain(subscribe)
+            .min()
+    }
+
+    /// Does what the engine has asked for, or hands it on.
+    pub fn carry_out(
+        &mut self,
+        destination: usize,
+        jobs: &mut Vec<Job>,
+        tasks: &mut Vec<keeper::Job>,
+    ) {
+        let mut commits = BTreeMap::new();
+        let (mut pauses, mut resumes) = (vec![], vec![]);
+        for action in self.actions.drain(..) {
+            let task = match action {
+                Action::LoadPartition { partition, stream } => {
+                    Task::LoadPartition { partition, stream }
+                }
+                Action::ReadLedger {
+                    partition,
+                    stream,
+                    keys,
+                } => Task::ReadLedger {
+                    partition,
+                    stream,
+                    keys,
+                },
+                Action::ReadParked { ids } => Task::ReadParked { ids },
+                Action::Flush { batch, rows } => Task::Keep { batch, rows },
+                Action::Send { request, http } => {
+                    jobs.push(Job {
+                        destination,
+                        request_id: request.0,
+                        request: http,
+                    });
+                    continue;
+                }
+                Action::Commit { partition, offset } => {
+                    commits.insert(partition, offset);
+                    continue;
+                }
+                Action::Pause { partition } => {
+                    pauses.push(partition);
+                    continue;
+                }
+                Action::Resume { partition } => {
+                    resumes.push(partition);
+                    continue;
+                }
+                Action::Release { partition } => {
+                    release(&mut self.consumer, &partition, &mut commits);
+                    continue;
+                }
+                Action::Stopped => {
+                    self.is_done = true;
+                    continue;
+                }
+            };
+            tasks.push(keeper::Job { destination, task });
+        }
+        self.consumer.commit(&commits);
+        if !pauses.is_empty() {
+            self.consumer.pause(&pauses);
+        }
+        if !resumes.is_empty() {
+            self.consumer.resume(&resumes);
+        }
+    }
+
+    /// How it is doing; what the store should hear of it is added to the tasks.
+    pub fn look_out(
+        &mut self,
+        destination: usize,
+        now: Now,
+        tasks: &mut Vec<keeper::Job>,
+    ) -> DestinationStatus {
+        let view = self.engine.view(now.monotonic);
+        let status = self.outlook.status(&view, self.consumer.lag(), now);
+        let mut ask = |task| tasks.push(keeper::Job { destination, task });
+        let partitions = self.engine.owned_partitions();
+        if !partitions.is_empty() && !self.is_done {
+            ask(Task::FindManualRetries {
+                destination: self.settings.name.clone(),
+                partitions,
+            });
+        }
+        if self.outlook.is_report_due(now.monotonic) {
+            ask(Task::Report {
+                row: self.outlook.row(&status),
+                mappings: self.tally.take_mappings(now.wall),
+                seen_at: now.wall,
+            });
+        }
+        status
+    }
+
+    /// What is wrong with Kafka, if anything is.
+    pub fn problem(&self) -> Option<String> {
+        self.consumer.problem()
+    }
+
+    /// A batch became durable.
+    pub fn note_written(&mut self, rows: &Batch, took: Duration) {
+        self.tally.count(rows, took);
+    }
+
+    pub fn close(self) {
+        self.consumer.close();
+    }
+}
+
+/// What is committed before a partition is given up must have arrived before its next owner asks.
+fn release(consumer: &mut Consumer, partition: &Partition, commits: &mut BTreeMap<Partition, i64>) {
+    if let Some(offset) = commits.remove(partition) {
+        consumer.commit_now(&BTreeMap::from([(partition.clone(), offset)]));
+    }
+    consumer.release(partition);
+}
+
+fn limits(config: &Config) -> Limits {
+    // Shared evenly: a destination that holds cannot take the memory of the others.
+    let share = config.relay.buffer_bytes_max / config.destinations.len().max(1) as u64;
+    Limits {
+        flush: FlushLimits {
+            rows: config.log.flush_rows,
+            interval: config.log.flush_interval,
+        },
+        commit_interval: config.kafka.commit_interval,
+        buffer_bytes_max: usize::try_from(share).unwrap_or(usize::MAX),
+        user_agent: concat!("replicates-relay/", env!("CARGO_PKG_VERSION")).into(),
+        topic_prefix: config.kafka.topic_prefix.clone(),
+    }
+}

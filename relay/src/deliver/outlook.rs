@@ -1,0 +1,127 @@
+//! How a destination is doing, in the words that people see.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use relay_core::engine::fetching::Hold;
+use relay_core::engine::view::{BreakerView, View};
+use relay_core::names::Partition;
+use relay_core::settings::Destination;
+use relay_core::time::{Now, Timestamp};
+
+use crate::metrics::{HeldFor, Metrics};
+use crate::status::DestinationStatus;
+use crate::store::{ReplicaRow, ReplicaState};
+
+/// How often the store is told.
+const REPORT_INTERVAL: Duration = Duration::from_secs(2);
+
+/// One destination's outlook.
+pub struct Outlook {
+    replica: String,
+    settings: Arc<Destination>,
+    metrics: Arc<Metrics>,
+    report_at: Duration,
+    looked_at: Option<Duration>,
+}
+
+impl Outlook {
+    pub fn new(replica: String, settings: Arc<Destination>, metrics: Arc<Metrics>) -> Self {
+        Self {
+            replica,
+            settings,
+            metrics,
+            report_at: Duration::ZERO,
+            looked_at: None,
+        }
+    }
+
+    /// The status of an engine as it looks now; the time that it was held since the last look is counted.
+    pub fn status(
+        &mut self,
+        view: &View,
+        kafka_lag: Vec<(Partition, u64)>,
+        now: Now,
+    ) -> DestinationStatus {
+        let since = self
+            .looked_at
+            .replace(now.monotonic)
+            .map_or(Duration::ZERO, |last| now.monotonic.saturating_sub(last));
+        if let Some(held) = held_for(view) {
+            self.metrics
+                .held(&self.settings.name, held, since.as_secs_f64());
+        }
+        let age = |timestamp: Option<Timestamp>| {
+            timestamp.map_or(0.0, |timestamp| age_seconds(timestamp, now.wall))
+        };
+        let (state, held_reason) = state_of(view);
+        DestinationStatus {
+            state,
+            held_reason,
+            lag_seconds: age(view.oldest_open).max(age(view.oldest_parked)),
+            kafka_lag_seconds: age(view.oldest_open),
+            kafka_lag,
+            in_flight: u32::try_from(view.in_flight).unwrap_or(u32::MAX),
+            concurrency_limit: u32::try_from(self.settings.concurrency).unwrap_or(u32::MAX),
+        }
+    }
+
+    /// Whether the store should be told now.
+    pub fn is_report_due(&mut self, now: Duration) -> bool {
+        let is_due = now >= self.report_at;
+        if is_due {
+            self.report_at = now + REPORT_INTERVAL;
+        }
+        is_due
+    }
+
+    /// What the store is told.
+    pub fn row(&self, status: &DestinationStatus) -> ReplicaRow {
+        ReplicaRow {
+            replica: self.replica.clone(),
+            destination: self.settings.name.clone(),
+            state: status.state,
+            held_reason: status.held_reason.clone(),
+            lag_seconds: status.lag_seconds,
+            in_flight: status.in_flight,
+        }
+    }
+}
+
+fn state_of(view: &View) -> (ReplicaState, Option<String>) {
+    match (&view.breaker, view.hold) {
+        (Some(breaker), _) if !breaker.is_half_open => {
+            (ReplicaState::Open, Some(words_of(breaker)))
+        }
+        (Some(breaker), _) => (ReplicaState::HalfOpen, Some(words_of(breaker))),
+        (None, Some(hold)) => (ReplicaState::Held, Some(hold.as_str().to_owned())),
+        (None, None) => (ReplicaState::Active, None),
+    }
+}
+
+fn words_of(breaker: &BreakerView) -> String {
+    let failure = breaker.last_failure.as_deref().unwrap_or("failures");
+    if breaker.is_half_open {
+        format!("{}: {failure}, probing", breaker.model)
+    } else {
+        let seconds = breaker.next_probe_in.as_secs() + 1;
+        format!("{}: {failure}, next probe in {seconds} s", breaker.model)
+    }
+}
+
+fn held_for(view: &View) -> Option<HeldFor> {
+    if view.breaker.is_some() {
+        return Some(HeldFor::Breaker);
+    }
+    match view.hold? {
+        Hold::RetryAfter => Some(HeldFor::RetryAfter),
+        Hold::ParkedMax => Some(HeldFor::ParkedMax),
+        Hold::Buffer => Some(HeldFor::Buffer),
+        // A store that is down is the relay's own trouble, told by readiness.
+        Hold::Store => None,
+    }
+}
+
+fn age_seconds(timestamp: Timestamp, now: Timestamp) -> f64 {
+    now.duration_since(timestamp).as_secs_f64().max(0.0)
+}

@@ -1,0 +1,41 @@
+//! The Kafka edge: a destination's consumer group, as events for its engine.
+//!
+//! - [`consumer`]: records and rebalances in, commits, pauses and releases out
+//! - [`group`]: what librdkafka calls back
+//! - [`start`]: where a group that never had offsets begins
+//!
+//! Three rules keep the promises here. A partition that is wanted back is given up only when it has been drained:
+//! `incremental_unassign` waits for that. A commit that must not be lost is made before that call. And a consumer that
+//! closes answers the last rebalance at once, or closing would wait for itself.
+pub mod consumer;
+mod group;
+mod start;
+
+use rdkafka::error::KafkaError;
+
+pub use consumer::{Arrival, Consumer};
+
+/// Why a consumer cannot go on.
+#[derive(Debug, thiserror::Error)]
+pub enum KafkaFailure {
+    #[error(
+        "another replica has taken the name {name:?} in group {group}: two replicas must not share relay.name"
+    )]
+    Fenced { name: String, group: String },
+    #[error("the consumer of group {group} failed for good: {source}")]
+    Fatal {
+        group: String,
+        source: Box<KafkaError>,
+    },
+    #[error("cannot create a consumer for group {group}: {source}")]
+    Creation {
+        group: String,
+        source: Box<KafkaError>,
+    },
+    #[error("cannot subscribe group {group} to {pattern}: {source}")]
+    Subscription {
+        group: String,
+        pattern: String,
+        source: Box<KafkaError>,
+    },
+}

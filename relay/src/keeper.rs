@@ -1,0 +1,327 @@
+//! The keeper: the thread that talks to the store for all destinations, so that no engine ever waits for it.
+//!
+//! Batches are tried once and reported; their engine tries again. Reads are repeated until they succeed: an engine has
+//! nothing better to do with a partition that it cannot load.
+
+use std::io;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use relay_core::engine::Event;
+use relay_core::names::{DeliveryId, KeyHash, Partition, Stream};
+use relay_core::rows::{Batch, PartitionState};
+use relay_core::time::Timestamp;
+use tokio::sync::mpsc;
+use tracing::{error, info, warn};
+
+use crate::metrics::Metrics;
+use crate::store::{self, Counts, MappingRow, ReplicaRow, Store, StoreError};
+
+/// Jobs that may wait for the thread, which only hands them on.
+const JOBS_WAITING_MAX: usize = 1_024;
+
+/// The wait after the first failed read; doubles up to the cap.
+const READ_RETRY_BASE: Duration = Duration::from_millis(200);
+const READ_RETRY_CAP: Duration = Duration::from_secs(5);
+
+/// Undelivered records are counted up to this.
+const COUNT_MAX: u64 = 10_000_000;
+
+/// Manual retries taken up at once.
+const MANUAL_RETRIES_MAX: u32 = 200;
+
+/// How often the log's partitions are looked after, at least and at most.
+const UPKEEP_INTERVAL_MIN: Duration = Duration::from_secs(5);
+const UPKEEP_INTERVAL_MAX: Duration = Duration::from_secs(600);
+
+/// Something to do for a destination.
+#[derive(Debug)]
+pub struct Job {
+    /// Position in the list of destinations.
+    pub destination: usize,
+    pub task: Task,
+}
+
+/// What the store is asked for.
+#[derive(Debug)]
+pub enum Task {
+    Keep {
+        batch: u64,
+        rows: Arc<Batch>,
+    },
+    LoadPartition {
+        partition: Partition,
+        stream: Arc<Stream>,
+    },
+    ReadLedger {
+        partition: Partition,
+        stream: Arc<Stream>,
+        keys: Vec<KeyHash>,
+    },
+    ReadParked {
+        ids: Vec<DeliveryId>,
+    },
+    /// What a person asked to send again, of these partitions.
+    FindManualRetries {
+        destination: Arc<str>,
+        partitions: Vec<Partition>,
+    },
+    /// Says how the destination is doing, and counts what is undelivered.
+    Report {
+        row: ReplicaRow,
+        mappings: Vec<MappingRow>,
+        seen_at: Timestamp,
+    },
+}
+
+/// What the store answered.
+#[derive(Debug)]
+pub enum Kept {
+    /// For the engine.
+    Event {
+        destination: usize,
+        event: Event,
+    },
+    /// A batch was written, for the metrics.
+    Written {
+        destination: usize,
+        batch: u64,
+        rows: Arc<Batch>,
+        took: Duration,
+    },
+    Counted {
+        destination: usize,
+        counts: Counts,
+    },
+}
+
+/// Everything the thread needs.
+pub struct Keeper {
+    pub store: store::Open,
+    pub metrics: Arc<Metrics>,
+    pub clock: crate::clock::Clock,
+}
+
+/// The running thread; it ends when every sender of jobs is gone.
+#[derive(Debug)]
+pub struct KeeperHandle {
+    pub jobs: mpsc::Sender<Job>,
+    pub thread: JoinHandle<()>,
+}
+
+impl Keeper {
+    /// Starts the thread `store`.
+    ///
+    /// # Errors
+    /// When the thread or its event loop cannot be created.
+    pub fn spawn<A>(self, answers: mpsc::Sender<A>) -> io::Result<KeeperHandle>
+    where
+        A: From<Kept> + Send + 'static,
+    {
+        let (jobs, arriving) = mpsc::channel(JOBS_WAITING_MAX);
+        let thread = std::thread::Builder::new()
+            .name("store".into())
+            .spawn(move || {
+                let runtime = tokio::runtime::Builder::new_current_thread()
+                    .enable_all()
+                    .build()
+                    .expect("an event loop for the store");
+                runtime.block_on(self.run(arriving, answers));
+            })?;
+        Ok(KeeperHandle { jobs, thread })
+    }
+
+    async fn run<A>(self, mut jobs: mpsc::Receiver<Job>, answers: mpsc::Sender<A>)
+    where
+        A: From<Kept> + Send + 'static,
+    {
+        let store = match store::open(&self.store) {
+            Ok(store) => store,
+            Err(error) => return error!(%error, "the store cannot be opened"),
+        };
+        let upkeep = tokio::spawn(look_after(
+            store.clone(),
+            self.store.partition_width,
+            self.metrics,
+        ));
+        while let Some(job) = jobs.recv().await {
+            let (store, answers, clock) = (store.clone(), answers.clone(), self.clock);
+            tokio::spawn(async move {
+                for kept in serve(store.as_ref(), job, clock).await {
+                    // Nobody listens any more: the relay has stopped.
+                    let _ = answers.send(kept.into()).await;
+                }
+            });
+        }
+        upkeep.abort();
+    }
+}
+
+async fn serve(store: &dyn Store, job: Job, clock: crate::clock::Clock) -> Vec<Kept> {
+    let destination = job.destination;
+    let event = |event| vec![Kept::Event { destination, event }];
+    match job.task {
+        Task::Keep { batch, rows } => keep(store, destination, batch, rows, clock).await,
+        Task::LoadPartition { partition, stream } => {
+            let loaded = until_it_works("load a partition", || {
+                store.load_partition(&stream, &partition)
+            })
+            .await;
+            // A key may have moved when the partition count changed: the highest of all partitions is always safe.
+            let watermark = loaded
+                .watermarks
+                .iter()
+                .map(|(_, version)| *version)
+                .max()
+                .unwrap_or(0);
+            let state = PartitionState {
+                parked: loaded.parked,
+                watermark,
+            };
+            event(Event::Loaded { partition, state })
+        }
+        Task::ReadLedger {
+            partition,
+            stream,
+            keys,
+        } => {
+            let found =
+                until_it_works("read the ledger", || store.load_ledger(&stream, &keys)).await;
+            event(Event::LedgerRead {
+                partition,
+                asked: keys,
+                found,
+            })
+        }
+        Task::ReadParked { ids } => {
+            let rows = until_it_works("read parked records", || store.load_parked(&ids)).await;
+            event(Event::ParkedRead { asked: ids, rows })
+        }
+        Task::FindManualRetries {
+            destination: name,
+            partitions,
+        } => {
+            match store
+                .find_manual_retries(&name, &partitions, MANUAL_RETRIES_MAX)
+                .await
+            {
+                Ok(entries) if entries.is_empty() => vec![],
+                Ok(entries) => event(Event::ManualRetries { entries }),
+                Err(error) => {
+                    warn!(destination = &*name, %error, "cannot look for manual retries");
+                    vec![]
+                }
+            }
+        }
+        Task::Report {
+            row,
+            mappings,
+            seen_at,
+        } => report(store, destination, row, &mappings, seen_at).await,
+    }
+}
+
+async fn keep(
+    store: &dyn Store,
+    destination: usize,
+    batch: u64,
+    rows: Arc<Batch>,
+    clock: crate::clock::Clock,
+) -> Vec<Kept> {
+    let began = clock.now().monotonic;
+    match store.keep(&rows).await {
+        Ok(()) => {
+            let took = clock.now().monotonic.saturating_sub(began);
+            vec![
+                Kept::Event {
+                    destination,
+                    event: Event::Flushed { batch },
+                },
+                Kept::Written {
+                    destination,
+                    batch,
+                    rows,
+                    took,
+                },
+            ]
+        }
+        Err(error) => {
+            error!(%error, rows = rows.attempts.len(), "the log cannot be written; delivery holds until it can");
+            vec![Kept::Event {
+                destination,
+                event: Event::FlushRefused { batch },
+            }]
+        }
+    }
+}
+
+async fn report(
+    store: &dyn Store,
+    destination: usize,
+    row: ReplicaRow,
+    mappings: &[MappingRow],
+    seen_at: Timestamp,
+) -> Vec<Kept> {
+    let name = row.destination.clone();
+    let reported = async {
+        store.record_destination(&name, seen_at).await?;
+        store.record_replica(&[row], mappings).await?;
+        store.count_undelivered(&name, COUNT_MAX).await
+    };
+    match reported.await {
+        Ok(counts) => vec![
+            Kept::Event {
+                destination,
+                event: Event::Counted {
+                    undelivered: counts.total(),
+                },
+            },
+            Kept::Counted {
+                destination,
+                counts,
+            },
+        ],
+        Err(error) => {
+            warn!(destination = &*name, %error, "the store cannot be told how the destination is doing");
+            vec![]
+        }
+    }
+}
+
+/// Repeats a read until it succeeds.
+async fn until_it_works<T, F>(what: &str, mut read: impl FnMut() -> F) -> T
+where
+    F: Future<Output = Result<T, StoreError>>,
+{
+    let mut wait = READ_RETRY_BASE;
+    loop {
+        match read().await {
+            Ok(value) => return value,
+            Err(error) => warn!(%error, "cannot {what}; trying again"),
+        }
+        tokio::time::sleep(wait).await;
+        wait = (wait * 2).min(READ_RETRY_CAP);
+    }
+}
+
+/// Keeps the log's partitions: made ahead, dropped when they have ended.
+async fn look_after(store: Arc<dyn Store>, partition_width: Duration, metrics: Arc<Metrics>) {
+    let interval = (partition_width / 4).clamp(UPKEEP_INTERVAL_MIN, UPKEEP_INTERVAL_MAX);
+    loop {
+        match store.maintain().await {
+            Ok(done) => {
+                metrics.upkeep(&done);
+                if done.attached > 0 || done.dropped > 0 {
+                    info!(
+                        attached = done.attached,
+                        dropped = done.dropped,
+                        "partitions of the log"
+                    );
+                }
+            }
+            Err(error) => error!(%error, "the partitions of the log cannot be looked after"),
+        }
+        tokio::time::sleep(interval).await;
+    }
+}
