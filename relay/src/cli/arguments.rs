@@ -6,7 +6,11 @@ use clap::{Args, Parser, Subcommand};
 
 /// Reads records from Kafka and delivers each to its consumer's REST endpoint, in order per key.
 #[derive(Debug, Parser)]
-#[command(name = "replicates-relay", disable_version_flag = true, disable_help_subcommand = true)]
+#[command(
+    name = "replicates-relay",
+    disable_version_flag = true,
+    disable_help_subcommand = true
+)]
 pub struct Arguments {
     /// The configuration file [default: ./relay.toml]
     #[arg(long, global = true, env = "RELAY_CONFIG", value_name = "PATH")]

@@ -10,7 +10,9 @@ use tempfile::TempDir;
 use super::arguments::DevArguments;
 use super::failure::Failure;
 use super::serve::{end, start_telemetry};
+use crate::broker::Embedded;
 use crate::config::{Config, DevFlags, Environment};
+use crate::run::{self, Migrations};
 
 /// Memory that looks like a directory, where there is one.
 const MEMORY: &str = "/dev/shm";
@@ -34,8 +36,9 @@ pub fn run(flags: &DevArguments, config_path: Option<&Path>) -> Result<ExitCode,
     Ok(end(run_relay(&Arc::new(config), flags.port)))
 }
 
-fn run_relay(_config: &Arc<Config>, _broker_port: u16) -> anyhow::Result<()> {
-    anyhow::bail!("this build has no embedded broker")
+fn run_relay(config: &Arc<Config>, broker_port: u16) -> anyhow::Result<()> {
+    let _broker = Embedded::start(broker_port)?;
+    run::serve(config, Migrations::Apply)
 }
 
 fn configure(

@@ -5,15 +5,17 @@ use std::sync::Arc;
 
 use super::failure::{FAILED, Failure};
 use crate::config::{Config, Telemetry};
+use crate::run::{self, Migrations};
 use crate::telemetry;
 
 pub fn run(config: Config, migrate: bool) -> Result<ExitCode, Failure> {
     start_telemetry(config.telemetry)?;
-    Ok(end(run_relay(&Arc::new(config), migrate)))
-}
-
-fn run_relay(_config: &Arc<Config>, _migrate: bool) -> anyhow::Result<()> {
-    anyhow::bail!("this build has no engine")
+    let migrations = if migrate {
+        Migrations::Apply
+    } else {
+        Migrations::Require
+    };
+    Ok(end(run::serve(&Arc::new(config), migrations)))
 }
 
 /// From here on messages are events, so that machines can read them.
