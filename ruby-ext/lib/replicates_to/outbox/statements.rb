@@ -41,6 +41,14 @@ module ReplicatesTo
         execute("delete from replicates_to_outbox where id in (%<ids>s)", ids: ids)
       end
 
+      # Gives rows back that a sweep took on and could not enqueue.
+      #
+      # @param ids [Array<Integer>]
+      # @return [void]
+      def release(ids)
+        execute("update replicates_to_outbox set next_at = null where id in (%<ids>s) and next_at is not null", ids: ids)
+      end
+
       # A row that cannot be published says why, and steps behind the others for a while.
       #
       # @param id [Integer]

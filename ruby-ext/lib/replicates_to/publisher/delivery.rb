@@ -61,7 +61,7 @@ module ReplicatesTo
       # @return [Integer] rows taken from the outbox
       def sweep(after)
         context.databases.sum do |database|
-          @sweep.run(context, database, after) { |ids| ids.each_slice(BATCH) { |slice| publish(database, slice) } }
+          @sweep.run(context, database, after, room) { |ids| ids.each_slice(BATCH) { |slice| publish(database, slice) } }
         end
       end
 
@@ -75,8 +75,9 @@ module ReplicatesTo
         return unless ReplicatesTo.config["sweep.in_process"] && @sweep.due_in <= 0
         return @sweep.postpone if crowded?
 
+        free = room
         taken = sweep(ReplicatesTo.config["sweep.after"])
-        @sweep.done(taken)
+        @sweep.done(taken, free)
       end
 
       # Deletes what Kafka has acknowledged, and marks what it refused.
@@ -117,7 +118,12 @@ module ReplicatesTo
 
       # Kafka does not keep up: taking more rows on would only enqueue them twice.
       def crowded?
-        @sweep.unfinished?(@in_flight) || producer.queued_records > ReplicatesTo.config["queue.records_max"] / 2
+        @sweep.unfinished?(@in_flight) || room.zero?
+      end
+
+      # Half of the queue is kept for the fast way.
+      def room
+        [(ReplicatesTo.config["queue.records_max"] / 2) - producer.queued_records, 0].max
       end
 
       def enqueue(database, model, changes)
@@ -171,7 +177,8 @@ module ReplicatesTo
 
       def settle(tokens, reports)
         @in_flight.settle(tokens).each do |database, settled|
-          waiting = @unsettled[database] ||= InFlight::Settled.new([], [])
+          waiting = @unsettled[database] ||= InFlight::Settled.new([], [], [])
+          waiting.left.concat(settled.left)
           waiting.delivered.concat(settled.delivered)
           waiting.refused.concat(settled.refused)
           @acknowledged += settled.delivered.size
@@ -190,6 +197,8 @@ module ReplicatesTo
           context.within(database) do |outbox|
             outbox.patiently { outbox.delete(settled.delivered) }
             settled.delivered.clear
+            outbox.patiently { outbox.release(settled.left) }
+            settled.left.clear
             settled.refused.shift.then { |change| mark(outbox, change) } while settled.refused.any?
           end
         end

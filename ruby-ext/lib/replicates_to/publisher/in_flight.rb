@@ -8,8 +8,8 @@ module ReplicatesTo
       # remaining counts records without a report; left means that a record found the queue full.
       Entry = Struct.new(:database, :change, :remaining, :left)
 
-      # Rows to delete, and changes to mark with their error, for one database.
-      Settled = Struct.new(:delivered, :refused)
+      # Rows to delete, changes to mark with their error, and rows that found the queue full, for one database.
+      Settled = Struct.new(:delivered, :refused, :left)
 
       def initialize
         @entries = {}
@@ -64,10 +64,10 @@ module ReplicatesTo
 
           entry = @entries.delete(token)
           @tokens.delete([entry.database, entry.change.row.id])
-          of_database = settled[entry.database] ||= Settled.new([], [])
+          of_database = settled[entry.database] ||= Settled.new([], [], [])
           next of_database.refused << entry.change if entry.change.error
 
-          of_database.delivered << entry.change.row.id unless entry.left
+          (entry.left ? of_database.left : of_database.delivered) << entry.change.row.id
         end
       end
     end

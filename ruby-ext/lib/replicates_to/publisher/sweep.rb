@@ -34,9 +34,10 @@ module ReplicatesTo
       # A full batch means that more is waiting: the next one follows as soon as Kafka has acknowledged this one.
       #
       # @param taken [Integer] rows
+      # @param room [Integer] rows that it might have taken
       # @return [void]
-      def done(taken)
-        postpone if taken < LIMIT
+      def done(taken, room)
+        postpone if taken < [LIMIT, room].min
       end
 
       # @return [Boolean] whether rows of the last sweep still wait for Kafka
@@ -45,12 +46,13 @@ module ReplicatesTo
       end
 
       # @param context [Context]
+      # @param room [Integer] rows at most: more than the queue takes would only wait for their lease to end
       # @yieldparam ids [Array<Integer>] to publish
       # @return [Integer] how many
-      def run(context, database, after)
+      def run(context, database, after, room)
         event = {rows: 0, published: 0, failed: 0, oldest_seconds: nil}
         ActiveSupport::Notifications.instrument("sweep.replicates_to", event) do
-          ids = context.within(database) { |outbox| outbox.patiently { take(outbox, database, after, event) } }
+          ids = context.within(database) { |outbox| outbox.patiently { take(outbox, database, after, room, event) } }
           yield ids
           event[:rows] = event[:published] = ids.size
           ids.size
@@ -59,13 +61,14 @@ module ReplicatesTo
 
       private
 
-      def take(outbox, database, after, event)
+      def take(outbox, database, after, room, event)
         source = ReplicatesTo.config["source"]
         @floors[database] = 0 if (@count += 1) % FULL_EVERY == 1
         lowest, @oldest_seconds = outbox.oldest(source, @floors[database])
         event[:oldest_seconds] = @oldest_seconds
         @floors[database] = lowest if lowest
-        @taken[database] = outbox.take(source, after: after, floor: @floors[database], limit: LIMIT, lease: LEASE) || []
+        @taken[database] =
+          outbox.take(source, after: after, floor: @floors[database], limit: [LIMIT, room].min, lease: LEASE) || []
       end
 
       def monotonic
