@@ -32,7 +32,7 @@ ADAPTERS.each do |adapter|
     describe "check" do
       it "says what is right, and makes missing topics when asked" do
         expect(check).to eq(1)
-        expect(lines).to include(/\AFAIL  topic               gem\h+\.monolith\.billing\.Vehicle does not exist \(CREATE_TOPICS=1 makes it\)\z/)
+        expect(lines).to include(/\AFAIL  topic               gem\h+\.\S+\.Vehicle does not exist \(CREATE_TOPICS=1 makes it\)\z/)
         out.truncate(out.rewind)
         expect(check(CREATE_TOPICS: "1")).to eq(0)
         how = adapter == :postgresql ? "CACHE 1" : "AUTOINCREMENT"
@@ -75,7 +75,8 @@ ADAPTERS.each do |adapter|
         ActiveRecord::Base.connection.create_table(:wheels) { |t| t.references :vehicle, foreign_key: {on_delete: :cascade} }
         with_model("Wheel") { self.table_name = "wheels"; replicates_to :billing }
         check(CREATE_TOPICS: "1")
-        expect(lines).to include("warn  Wheel               the foreign key to vehicles (on delete cascade) changes rows of wheels unnoticed")
+        cascade = "the foreign key to vehicles (on delete cascade) changes rows of wheels unnoticed"
+        expect(lines).to include("warn  Wheel               #{cascade}")
       ensure
         ActiveRecord::Base.connection.drop_table(:wheels)
       end
@@ -116,11 +117,13 @@ ADAPTERS.each do |adapter|
       it "prints rows that cannot be published, with their errors, and fails" do
         outbox.insert("monolith", [["Gone", "[7]", "update"]])
         expect(described_class.sweep(out: out, env: {"ONCE" => "1", "AFTER" => "0s"})).to eq(1)
-        expect(lines).to eq(["Gone [7]  1 attempts  Gone is not a replicated model of this application", "swept 1 rows, 1 cannot be published"])
+        expect(lines).to eq(["Gone [7]  1 attempts  Gone is not a replicated model of this application",
+                             "swept 1 rows, 1 cannot be published"])
       end
 
       it "refuses AFTER=soon" do
-        expect { expect(described_class.sweep(out: out, env: {"AFTER" => "soon"})).to eq(1) }.to output(/AFTER must be a duration/).to_stderr
+        sweep = -> { described_class.sweep(out: out, env: {"AFTER" => "soon"}) }
+        expect { expect(sweep.call).to eq(1) }.to output(/AFTER must be a duration/).to_stderr
       end
     end
 
