@@ -60,7 +60,7 @@ module Demo
 
     # @param id [String] of a delivery
     def retry(id)
-      command("retry", id, "--yes")
+      command("retry", id)
     end
 
     # @return [Hash{String => Integer}] attempts by outcome
