@@ -13,18 +13,18 @@ const MOMENT: Duration = Duration::from_millis(200);
 
 /// A server that repeats what it hears, and tells the test too.
 fn echo() -> (RawServer, Receiver<u8>) {
-    let (heard, hears) = channel();
+    let (tell, heard) = channel();
     let server = RawServer::start(move |conversation, _| {
         let mut stream = conversation.into_stream();
         let mut byte = [0];
         while stream.read_exact(&mut byte).is_ok() {
-            heard.send(byte[0]).unwrap();
+            tell.send(byte[0]).unwrap();
             if stream.write_all(&byte).is_err() {
                 return;
             }
         }
     });
-    (server, hears)
+    (server, heard)
 }
 
 fn client(proxy: &TcpProxy) -> TcpStream {

@@ -143,6 +143,11 @@ impl Producer {
         }
     }
 
+    /// Takes in what the broker has acknowledged, without waiting.
+    pub fn poll(&self) {
+        self.producer.poll(Duration::ZERO);
+    }
+
     /// Waits until the broker has everything.
     ///
     /// # Panics
