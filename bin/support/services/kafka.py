@@ -81,7 +81,7 @@ class Kafka:
         self._format()
         with open(self.log, "a") as log:
             broker = subprocess.Popen(
-                java("kafka.Kafka", self.properties, options=["-Xmx256m", f"-Dlog4j2.configurationFile={SUPPORT}/log4j2.xml"]),
+                java("kafka.Kafka", self.properties, options=["-Xmx768m", f"-Dlog4j2.configurationFile={SUPPORT}/log4j2.xml"]),
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True, cwd=self.place.path("kafka"),
             )
         with open(self.pid_file, "w") as file:
