@@ -54,7 +54,8 @@ pub use self::upkeep::{Migration, Partitions, Upkeep};
 /// How a store is opened.
 #[derive(Clone)]
 pub struct Open {
-    /// `postgres://…`, or `sqlite://path`; may hold a password.
+    /// `postgres://…`, `sqlite://path`, or `sqlite://name?mode=memory`, which the handles of this process share; may hold
+    /// a password.
     pub url: String,
     pub connections_max: u32,
     pub partition_width: Duration,

@@ -154,7 +154,9 @@ mod tests {
 
     #[test]
     fn bodies_that_would_grow_are_stored_as_they_are() {
-        let noise: Vec<u8> = (0..200u32).map(|n| (n * n * 7 + n) as u8).collect();
+        let noise: Vec<u8> = (0..200u8)
+            .map(|n| n.wrapping_mul(n).wrapping_mul(7).wrapping_add(n))
+            .collect();
         for mut encoder in [BodyEncoder::new(true), BodyEncoder::new(false)] {
             let bodies = encoder.encode(None, Some(&noise[..100]));
             assert_eq!(bodies.encoding, Encoding::Identity);

@@ -25,7 +25,7 @@ pub enum StoreError {
     #[error("the store refused {place}: {message}")]
     Refused { place: Place, message: String },
     /// The log has no partition that could take a row.
-    #[error("the log has no partition: run `replicates-relay migrate`, then start the relay")]
+    #[error("the log has no partition that takes rows; upkeep makes them when the relay starts")]
     NoPartition,
     /// It holds a value that this version of the relay does not know.
     #[error("{table}.{column} holds {value:?}, which this relay does not know")]

@@ -103,9 +103,8 @@ fn refusal(error: &dyn DatabaseError) -> Option<StoreError> {
             constraint: error.constraint().map(str::to_owned),
             row: None,
         },
-        Some(_) => return None,
         None if is_sqlite_refusal(error.code()?.parse().ok()?) => Place::default(),
-        None => return None,
+        Some(_) | None => return None,
     };
     Some(StoreError::Refused {
         place,

@@ -35,7 +35,7 @@ use super::body::BodyEncoder;
 use super::delivery::{
     Delivery, DeliveryCursor, DeliveryFilter, KeptAnswer, Page, RetryAnswer, RetryRequest,
 };
-use super::lease::{Trouble, on_lease};
+use super::lease::{Trouble, on_lease, told};
 use super::reduce;
 use super::replica::{MappingRow, ReplicaRow};
 use super::undelivered::{Counts, PartitionState};
@@ -276,12 +276,16 @@ impl Store for PostgresStore {
     async fn maintain(&self) -> Result<Upkeep, StoreError> {
         const DOING: &str = "making and dropping partitions";
         let connection = self.connect(DOING).await?;
-        let changes = upkeep::maintain(connection, &self.open)
-            .await
-            .map_err(|source| StoreError::Unavailable {
-                doing: DOING,
-                source,
-            })?;
+        let round = upkeep::maintain(connection, &self.open);
+        let changes = match tokio::time::timeout(upkeep::ROUND_LIMIT, round).await {
+            Ok(answer) => answer.map_err(|error| told(DOING, error.into()))?,
+            Err(_) => {
+                return Err(StoreError::TimedOut {
+                    doing: DOING,
+                    limit: upkeep::ROUND_LIMIT,
+                });
+            }
+        };
         Ok(Upkeep {
             attached: changes.attached,
             dropped: changes.dropped,

@@ -9,6 +9,8 @@ use std::time::Duration;
 use replicates_relay::store::{self, Open, Store};
 use sqlx::{Connection, Executor, PgConnection, Row, SqliteConnection};
 
+use crate::rows::now;
+
 /// A database, and how its store is opened.
 pub struct Database {
     pub open: Open,
@@ -18,6 +20,7 @@ pub struct Database {
 enum Place {
     Postgres { server: String, name: String },
     Sqlite { _directory: tempfile::TempDir },
+    Memory,
 }
 
 impl Database {
@@ -51,6 +54,14 @@ impl Database {
         }
     }
 
+    /// An empty database in memory, which all handles of this process share.
+    pub fn in_memory() -> Self {
+        Self {
+            open: settings(format!("sqlite://{}?mode=memory", unique_name())),
+            place: Place::Memory,
+        }
+    }
+
     /// The same with its tables, and partitions for what the settings ask.
     pub async fn migrated(self) -> Self {
         let store = self.store();
@@ -70,8 +81,8 @@ impl Database {
             Place::Postgres { .. } => {
                 self.connect().await.execute(sql).await.unwrap();
             }
-            Place::Sqlite { .. } => {
-                let mut connection = SqliteConnection::connect(&self.open.url).await.unwrap();
+            Place::Sqlite { .. } | Place::Memory => {
+                let mut connection = SqliteConnection::connect(&self.sqlite_uri()).await.unwrap();
                 connection.execute(sql).await.unwrap();
             }
         }
@@ -84,14 +95,22 @@ impl Database {
                 let row = self.connect().await.fetch_one(sql).await.unwrap();
                 row.get_unchecked::<String, _>(0).parse().unwrap()
             }
-            Place::Sqlite { .. } => {
-                let mut connection = SqliteConnection::connect(&self.open.url).await.unwrap();
+            Place::Sqlite { .. } | Place::Memory => {
+                let mut connection = SqliteConnection::connect(&self.sqlite_uri()).await.unwrap();
                 connection.fetch_one(sql).await.unwrap().get(0)
             }
         }
     }
 
-    /// A PostgreSQL connection of the test's own.
+    /// As `SQLite` itself names it, without the store's help.
+    fn sqlite_uri(&self) -> String {
+        match self.place {
+            Place::Memory => self.open.url.replace("sqlite://", "sqlite://file:"),
+            _ => self.open.url.clone(),
+        }
+    }
+
+    /// A Postgres connection of the test's own.
     pub async fn connect(&self) -> PgConnection {
         PgConnection::connect(&self.open.url).await.unwrap()
     }
@@ -121,8 +140,10 @@ impl Drop for Database {
                         .unwrap();
                 });
         });
-        if dropping.join().is_err() {
-            eprintln!("the test's database is left behind");
+        let dropped = dropping.join();
+        // A test that has failed already says more than this would.
+        if !std::thread::panicking() {
+            dropped.expect("the test's database is dropped");
         }
     }
 }
@@ -141,10 +162,7 @@ fn settings(url: String) -> Open {
 
 fn unique_name() -> String {
     static NEXT: AtomicU32 = AtomicU32::new(0);
-    let started = std::time::SystemTime::now()
-        .duration_since(std::time::UNIX_EPOCH)
-        .unwrap()
-        .as_nanos();
+    let started = now().as_microsecond();
     format!(
         "relay_store_{}_{started}_{}",
         std::process::id(),
@@ -152,6 +170,10 @@ fn unique_name() -> String {
     )
 }
 
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a switch of the tests, not a setting of the relay"
+)]
 fn server_url() -> String {
     if let Ok(url) = std::env::var("RELAY_TEST_POSTGRES") {
         return url;

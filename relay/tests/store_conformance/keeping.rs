@@ -340,6 +340,15 @@ async fn two_threads_with_handles_of_their_own_keep_batches_at_once(database: Da
     assert_eq!(held.version, BATCHES);
 }
 
+#[tokio::test]
+async fn two_threads_share_a_database_in_memory() {
+    let database = Database::in_memory();
+    // Held open: the database goes with its last handle.
+    let held = database.store();
+    held.migrate().await.unwrap();
+    two_threads_with_handles_of_their_own_keep_batches_at_once(database).await;
+}
+
 async fn an_empty_batch_is_nothing(database: Database) {
     database.store().keep(&Batch::default()).await.unwrap();
     assert_eq!(database.number("select count(*) from attempts").await, 0);

@@ -1,4 +1,4 @@
-//! Partitions of the log on PostgreSQL: there in time, gone in time, and never in the way.
+//! Partitions of the log on Postgres: there in time, gone in time, and never in the way.
 
 use std::time::Duration;
 

@@ -90,13 +90,11 @@ pub(super) async fn find(
     .bind(signed(id.version))
     .fetch_optional(&mut *connection)
     .await?;
-    match row {
-        Some(row) => Ok(Some(Delivery::of_parked(parked_row(&row, None)?))),
-        None => {
-            let attempts = find_of_delivery(connection, id, Bodies::Left, STORY).await?;
-            Ok(Delivery::of_log(&attempts))
-        }
+    if let Some(row) = row {
+        return Ok(Some(Delivery::of_parked(parked_row(&row, None)?)));
     }
+    let attempts = find_of_delivery(connection, id, Bodies::Left, STORY).await?;
+    Ok(Delivery::of_log(&attempts))
 }
 
 /// Makes an undelivered record due; says why not, where there is none.

@@ -1,5 +1,6 @@
 //! Writing the log.
 
+use relay_core::exchange::ErrorClass;
 use relay_core::rows::{AttemptRow, RecordName};
 use relay_core::time::{Timestamp, saturating_add};
 use sqlx::PgConnection;
@@ -72,10 +73,7 @@ fn encode_attempt(copy: &mut CopyBuffer, row: &AttemptRow) {
     copy.text(row.cause.as_str());
     copy.text(row.outcome.as_str());
     copy.optional(row.status, |copy, status| copy.int2(status.cast_signed()));
-    copy.optional(
-        row.error_class.map(|class| class.as_str()),
-        CopyBuffer::text,
-    );
+    copy.optional(row.error_class.map(ErrorClass::as_str), CopyBuffer::text);
     copy.optional(row.error.as_deref(), CopyBuffer::text);
 }
 

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use relay_core::exchange::ErrorClass;
 use relay_core::names::{Coordinates, DeliveryId, KeyHash, Partition};
 use relay_core::rows::{ParkedEntry, ParkedRow, RecordName, Subject};
 use relay_core::time::Timestamp;
@@ -92,7 +93,7 @@ pub(super) async fn upsert(
         .collect();
     let classes: Vec<Option<&str>> = rows
         .iter()
-        .map(|row| row.error_class.map(|class| class.as_str()))
+        .map(|row| row.error_class.map(ErrorClass::as_str))
         .collect();
     let offsets: Vec<i64> = rows.iter().map(|row| row.coordinates.offset).collect();
     sqlx::query(UPSERT)

@@ -23,6 +23,9 @@ const LOCK_LIMIT: &str = "set lock_timeout = '1s'";
 /// partition pending until it is finalised. It is given up when readers stay this long, and finalised by a later round.
 const DETACH_LIMIT: &str = "set lock_timeout = 0; set statement_timeout = '60s'";
 
+/// A round that takes longer has lost its connection.
+pub(super) const ROUND_LIMIT: Duration = Duration::from_secs(15 * 60);
+
 /// What replicas said, and expired answers, are forgotten after this long.
 const FORGET_REPLICAS: &str = "delete from replicas where seen_at < now() - interval '1 day'";
 const FORGET_ANSWERS: &str = "delete from idempotency_keys where expires_at < now()";
@@ -59,7 +62,24 @@ async fn run_round(
     for forget in [FORGET_REPLICAS, FORGET_ANSWERS] {
         run(connection, forget).await?;
     }
-    drop_ended(connection, changes).await
+    match drop_ended(connection, changes).await {
+        Err(error) if is_held_up(&error) => {
+            tracing::warn!(
+                %error,
+                "readers of the log hold up the dropping of an ended partition; the next round goes on"
+            );
+            Ok(())
+        }
+        answer => answer,
+    }
+}
+
+/// A limit of this connection has passed: `query_canceled` or `lock_not_available`.
+fn is_held_up(error: &sqlx::Error) -> bool {
+    error
+        .as_database_error()
+        .and_then(sqlx::error::DatabaseError::code)
+        .is_some_and(|code| code == "57014" || code == "55P03")
 }
 
 async fn try_lock(connection: &mut PgConnection) -> Result<bool, sqlx::Error> {

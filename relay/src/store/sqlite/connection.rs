@@ -15,7 +15,8 @@ use crate::store::words::Table;
 /// How long one handle waits for another's transaction.
 const BUSY_LIMIT: Duration = Duration::from_secs(5);
 
-/// What the URL says.
+/// What the URL says: `sqlite://path`, or `sqlite://name?mode=memory` for a database that the handles of this process
+/// share and that ends with the last of them.
 fn options(url: &str) -> Result<SqliteConnectOptions, StoreError> {
     let options = SqliteConnectOptions::from_str(url)
         .map_err(|e| StoreError::Url(e.to_string()))?
@@ -24,7 +25,14 @@ fn options(url: &str) -> Result<SqliteConnectOptions, StoreError> {
         .busy_timeout(BUSY_LIMIT)
         .disable_statement_logging();
     if url.contains("mode=memory") {
-        return Ok(options);
+        // Only a name that is a URI is shared between connections: https://www.sqlite.org/inmemorydb.html
+        let name = options.get_filename().display().to_string();
+        let uri = if name.starts_with("file:") {
+            name
+        } else {
+            format!("file:{name}")
+        };
+        return Ok(options.filename(uri));
     }
     Ok(options
         .journal_mode(SqliteJournalMode::Wal)

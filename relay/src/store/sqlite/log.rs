@@ -1,5 +1,6 @@
 //! Writing the log, and forgetting what has expired.
 
+use relay_core::exchange::ErrorClass;
 use relay_core::rows::AttemptRow;
 use relay_core::time::{Timestamp, saturating_add};
 use sqlx::SqliteConnection;
@@ -37,7 +38,7 @@ pub(super) async fn insert(
         .bind(row.cause.as_str())
         .bind(row.outcome.as_str())
         .bind(row.status)
-        .bind(row.error_class.map(|class| class.as_str()))
+        .bind(row.error_class.map(ErrorClass::as_str))
         .bind(row.error.as_deref().map(storable))
         .bind(exchange.map(|exchange| exchange.method))
         .bind(exchange.map(|exchange| storable(&exchange.url)))

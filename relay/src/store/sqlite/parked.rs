@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use relay_core::exchange::ErrorClass;
 use relay_core::names::{Coordinates, DeliveryId, Partition};
 use relay_core::rows::{ParkedEntry, ParkedRow, Subject};
 use relay_core::time::Timestamp;
@@ -57,7 +58,7 @@ pub(super) async fn upsert(
         .bind(row.first_failed_at.as_microsecond())
         .bind(row.last_failed_at.as_microsecond())
         .bind(row.last_status)
-        .bind(row.error_class.map(|class| class.as_str()))
+        .bind(row.error_class.map(ErrorClass::as_str))
         .bind(storable(&row.error))
         .bind(storable(&row.coordinates.topic))
         .bind(row.coordinates.partition)
