@@ -46,6 +46,8 @@ replica.fetch.max.bytes=16777216
 group.initial.rebalance.delay.ms=0
 offsets.topic.num.partitions=8
 transaction.state.log.num.partitions=4
+# Every test has topics of its own: the heap is for them and not for compacting two small ones (128 MB by default).
+log.cleaner.dedupe.buffer.size=8388608
 """
 
 
@@ -81,7 +83,10 @@ class Kafka:
         self._format()
         with open(self.log, "a") as log:
             broker = subprocess.Popen(
-                java("kafka.Kafka", self.properties, options=["-Xmx768m", f"-Dlog4j2.configurationFile={SUPPORT}/log4j2.xml"]),
+                # A broker out of memory would go on listening and answer nobody.
+                java("kafka.Kafka", self.properties, options=[
+                    "-Xmx768m", "-XX:+ExitOnOutOfMemoryError", f"-Dlog4j2.configurationFile={SUPPORT}/log4j2.xml",
+                ]),
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True, cwd=self.place.path("kafka"),
             )
         with open(self.pid_file, "w") as file:
