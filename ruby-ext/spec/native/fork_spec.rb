@@ -34,6 +34,10 @@ RSpec.describe "A process that forks", :native do
     expect(result.fetch("master")).to eq(acknowledged(1, 2))
   end
 
+  it "never takes a name look-up along in the middle" do
+    expect(Scenario.result("fork_storm")).to include("hung" => 0)
+  end
+
   it "becomes a daemon and publishes from there" do
     Dir.mktmpdir do |folder|
       answer = File.join(folder, "answer")

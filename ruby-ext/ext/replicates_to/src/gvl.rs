@@ -23,6 +23,13 @@ use magnus::{RString, Ruby};
 /// The longest a waiting thread stays deaf to interrupts.
 pub const SLICE: Duration = Duration::from_millis(50);
 
+/// The bytes of a Ruby string.
+pub fn bytes(string: RString) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(string.len());
+    append(string, &mut bytes);
+    bytes
+}
+
 /// What was sent to a waiting thread from outside, an exception of any class: it reaches its sender as it is.
 #[derive(Debug)]
 pub struct Interrupt(pub magnus::Error);

@@ -36,5 +36,5 @@ fn init(ruby: &Ruby) -> Result<(), magnus::Error> {
 }
 
 fn murmur2_of(key: RString) -> u32 {
-    murmur2::murmur2(&schema::bytes_of(key))
+    murmur2::murmur2(&gvl::bytes(key))
 }

@@ -1,7 +1,7 @@
 //! One librdkafka producer: all of C that the extension talks to, besides Ruby.
 //!
-//! librdkafka's threads never run code of ours. Reports wait in its queue until [`Client::poll`] or [`Client::flush`]
-//! moves them into the ring.
+//! librdkafka's threads never run Ruby; of ours they run only the look-up of brokers. Reports wait in its queue until
+//! [`Client::poll`] or [`Client::flush`] moves them into the ring.
 #![expect(
     unsafe_code,
     reason = "librdkafka is a C library; everything unsafe about it is here"
@@ -9,6 +9,7 @@
 
 pub mod configuration;
 pub mod forks;
+mod resolver;
 #[cfg(test)]
 mod tests;
 pub mod topics;
@@ -35,7 +36,7 @@ use rdkafka_sys::bindings::{
 
 use configuration::Settings;
 
-use crate::reports::{Report, Reports};
+use crate::reports::{Bounds, Report, Reports};
 
 /// What Kafka, or the library that speaks to it, refused.
 #[derive(Debug, thiserror::Error)]
@@ -109,6 +110,7 @@ impl Client {
             rd_kafka_conf_set_opaque(raw, ptr::from_ref::<Context>(&context).cast_mut().cast());
             rd_kafka_conf_set_dr_msg_cb(raw, Some(on_report));
             rd_kafka_conf_set_error_cb(raw, Some(on_complaint));
+            resolver::install(raw);
             rd_kafka_new(
                 rd_kafka_type_t::RD_KAFKA_PRODUCER,
                 raw,
@@ -280,6 +282,17 @@ impl Drop for Client {
         // SAFETY: nobody else has the handle any more, and the context is dropped after it.
         unsafe { rd_kafka_destroy(self.handle.as_ptr()) };
     }
+}
+
+/// Runs librdkafka's global start-up. macOS does not survive it in a forked child (librdkafka #4590), so there it has to
+/// run before the first fork.
+pub fn start_up() -> Result<(), KafkaError> {
+    let bounds = Bounds {
+        records_max: 1,
+        bytes_max: 1,
+    };
+    let nobody = Settings::new(Vec::new(), bounds, 1)?;
+    Client::start(&nobody, Arc::new(Reports::new(bounds))).map(drop)
 }
 
 /// The version of the library, `2.12.1`.

@@ -18,7 +18,7 @@ use magnus::{
 use crate::{
     failure::{Failure, guarded},
     gvl,
-    librdkafka::{Client, Enqueued, KafkaError, Message, configuration::Settings, forks},
+    librdkafka::{self, Client, Enqueued, KafkaError, Message, configuration::Settings, forks},
     record::Envelope,
     reports::{Bounds, Reports},
     schema::Schema,
@@ -68,6 +68,9 @@ impl Producer {
         record_bytes_max: usize,
     ) -> Result<Self, magnus::Error> {
         guarded(ruby, || {
+            if cfg!(target_os = "macos") {
+                librdkafka::start_up()?;
+            }
             let mut pairs: Vec<(String, String)> = properties.to_vec()?;
             pairs.sort();
             let settings = Settings::new(

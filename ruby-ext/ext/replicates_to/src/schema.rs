@@ -8,7 +8,6 @@ use magnus::{
 
 use crate::{
     failure::{Failure, guarded},
-    gvl,
     kind::Kind,
     record::{self, Envelope},
     value::{self, Refusal},
@@ -236,11 +235,4 @@ impl Field {
         };
         Failure::refused(&self.name, refusal)
     }
-}
-
-/// The bytes of a Ruby string, for what is read once per process and not per record.
-pub fn bytes_of(string: RString) -> Vec<u8> {
-    let mut bytes = Vec::with_capacity(string.len());
-    gvl::append(string, &mut bytes);
-    bytes
 }

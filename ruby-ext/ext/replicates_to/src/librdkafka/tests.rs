@@ -12,7 +12,7 @@ use rdkafka_sys::bindings::{
 };
 
 use super::*;
-use crate::{murmur2::murmur2, reports::Bounds};
+use crate::murmur2::murmur2;
 
 const TOPIC: &str = "replicates_to.monolith.billing.Vehicle";
 const PARTITIONS: i32 = 5;
@@ -242,4 +242,9 @@ fn what_is_queued_when_a_client_retires_is_reported_as_failed() {
         "{drained:?}"
     );
     assert_eq!((reports.queued_records(), reports.queued_bytes()), (0, 0));
+}
+
+#[test]
+fn the_start_up_needs_no_broker() {
+    start_up().unwrap();
 }

@@ -1,6 +1,10 @@
 //! Integers, decimals and floats.
 
-use magnus::{Fixnum, Float, Integer, RString, Ruby, Value, prelude::*, value::LazyId};
+use magnus::{
+    Fixnum, Float, Integer, RString, Ruby, Value,
+    prelude::*,
+    value::{Lazy, LazyId},
+};
 
 use super::{Refusal, number};
 use crate::{
@@ -12,6 +16,17 @@ use crate::{
 };
 
 static TO_S: LazyId = LazyId::new("to_s");
+static EXPONENT: LazyId = LazyId::new("exponent");
+/// Asks `BigDecimal#to_s` for plain notation.
+static PLAIN: Lazy<RString> = Lazy::new(|ruby| {
+    let format = ruby.str_new("F");
+    format.freeze();
+    format
+});
+
+/// Most digits before or after the point. A numeric column holds at most 131,072 and 16,383; what is longer is an
+/// exponent gone astray.
+const DIGITS_MAX: i64 = 150_000;
 
 pub fn put_integer(ruby: &Ruby, out: &mut Vec<u8>, value: Value) -> Result<(), Refusal> {
     if let Some(small) = Fixnum::from_value(value) {
@@ -50,23 +65,23 @@ pub fn put_decimal(
     scale: Option<usize>,
     value: Value,
 ) -> Result<(), Refusal> {
-    if Integer::from_value(value).is_none() && !BIG_DECIMAL.includes(ruby, value) {
+    let text = if Integer::from_value(value).is_some() {
+        digits(ruby, value)?
+    } else if BIG_DECIMAL.includes(ruby, value) {
+        plain_digits(ruby, value)?
+    } else {
         return Err(Refusal::wrong_class(value, Kind::Decimal.noun()));
-    }
-    let text = digits(ruby, value)?;
+    };
     match decimal::parse(&text) {
         Some(Number::Nan) => put_bytes(out, number::DECIMAL, b"NaN"),
         Some(Number::Infinite) => return Err(Refusal::Infinite(Kind::Decimal.noun())),
         Some(Number::Finite {
-            negative,
+            is_negative,
             whole,
             fraction,
-            exponent,
         }) => {
-            let mut plain = Vec::with_capacity(text.len() + scale.unwrap_or(0));
-            if !decimal::put_plain(&mut plain, negative, (whole, fraction), exponent, scale) {
-                return Err(Refusal::TooManyDigits(decimal::DIGITS_MAX));
-            }
+            let mut plain = Vec::with_capacity(text.len() + scale.unwrap_or(0) + 1);
+            decimal::put_plain(&mut plain, is_negative, whole, fraction, scale);
             put_bytes(out, number::DECIMAL, &plain);
         }
         None => return Err(Refusal::wrong_class(value, Kind::Decimal.noun())),
@@ -74,13 +89,29 @@ pub fn put_decimal(
     Ok(())
 }
 
-/// What `to_s` says: the one Ruby object that a decimal costs.
+/// What `to_s` says of an integer.
 fn digits(ruby: &Ruby, value: Value) -> Result<Vec<u8>, Refusal> {
     let to_s = LazyId::get_inner_with(&TO_S, ruby);
-    let text: RString = value
+    let text = value
         .funcall(to_s, ())
         .map_err(|error| Refusal::from_ruby(ruby, error))?;
-    let mut bytes = Vec::with_capacity(text.len());
-    gvl::append(text, &mut bytes);
-    Ok(bytes)
+    Ok(gvl::bytes(text))
+}
+
+/// What `to_s` says of a `BigDecimal` in plain notation, which it writes three times as fast as the scientific one: the
+/// one Ruby object that a decimal costs.
+fn plain_digits(ruby: &Ruby, value: Value) -> Result<Vec<u8>, Refusal> {
+    let refused = |error| Refusal::from_ruby(ruby, error);
+    let exponent: i64 = value
+        .funcall(LazyId::get_inner_with(&EXPONENT, ruby), ())
+        .map_err(refused)?;
+    // Asked first: plain notation of an exponent gone astray would fill the memory with zeros.
+    if exponent.saturating_abs() > DIGITS_MAX {
+        return Err(Refusal::TooManyDigits(DIGITS_MAX));
+    }
+    let to_s = LazyId::get_inner_with(&TO_S, ruby);
+    let text = value
+        .funcall(to_s, (ruby.get_inner(&PLAIN),))
+        .map_err(refused)?;
+    Ok(gvl::bytes(text))
 }
