@@ -18,6 +18,7 @@ require "replicates_to/receiver/applier"
 require "replicates_to/receiver/answer"
 require "replicates_to/receiver/request"
 require "replicates_to/receiver/report"
+require "replicates_to/receiver/log_subscriber"
 require "replicates_to/receiver/endpoint"
 
 module ReplicatesTo

@@ -190,6 +190,29 @@ RSpec.describe ReplicatesTo::Receiver do
     end
   end
 
+  context "with a log" do
+    include_context "with a consumer on", "sqlite3"
+
+    around do |example|
+      logger = ActiveRecord::Base.logger
+      ActiveRecord::Base.logger = Logger.new(@log = StringIO.new, level: :info)
+      example.run
+    ensure
+      ActiveRecord::Base.logger = logger
+    end
+
+    it "writes a line for what was refused or not taken, and none for what went well" do
+      deliver(record(key: "1", registration: "KA-01"))
+      deliver(record(key: "2", registration: "KA-02", wheels: 4))
+      deliver(record(key: "3", registration: ""))
+
+      expect(@log.string.lines.grep(/replicates_to/)).to match(
+        [/received source=monolith model=Vehicle operation=update status=applied records=1 unknown_attributes=wheels$/,
+         /received source=monolith model=Vehicle operation=update status=invalid_record records=1$/]
+      )
+    end
+  end
+
   context "with postgresql" do
     include_context "with a consumer on", "postgresql"
 
