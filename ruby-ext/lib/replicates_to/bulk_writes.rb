@@ -10,10 +10,8 @@ module ReplicatesTo
     # @param write [Symbol] what was called
     # @raise [BulkWriteRefused] when rows of a replicated model could change
     def refuse(model, write)
-      return unless Noting.on?
-
       replicated = Registry.touched_by(model)
-      raise BulkWriteRefused, message(replicated, write) if replicated
+      raise BulkWriteRefused, message(replicated, write) if replicated && Noting.on?
     end
 
     # @return [String]

@@ -48,6 +48,8 @@ module ReplicatesTo
     def note(model, primary_key, operation)
       return unless on? && model.replicates?
 
+      raise MappingError, PrimaryKey.missing(model) unless model.primary_key.is_a?(String)
+
       RailsPrivate.notes_of(model).add(model, primary_key, operation)
     end
     private_class_method :note

@@ -44,6 +44,13 @@ module ReplicatesTo
       end
     end
 
+    # @return [String] why a model without a primary key of one column cannot be replicated
+    def missing(model)
+      return "#{model.name}: a primary key of several columns cannot be a key yet" if model.primary_key
+
+      "#{model.name}: #{model.table_name} has no primary key, which replicates_to needs"
+    end
+
     def fault_of(key)
       return "is empty" if key.empty?
       return "is longer than #{BYTES_MAX} bytes" if key.bytesize > BYTES_MAX

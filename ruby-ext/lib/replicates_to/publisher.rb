@@ -61,7 +61,7 @@ module ReplicatesTo
     # @param timeout [Numeric] seconds
     # @return [Boolean] whether every record since the last flush has an acknowledgement
     def flush(timeout)
-      idle = !@thread&.alive? || @mailbox.wait_until_idle(timeout) { @delivery.idle? }
+      idle = @thread&.alive? ? @mailbox.wait_until_idle(timeout) { @delivery.idle? } : @mailbox.empty?
       told, @told = @told, unacknowledged
       idle && told == @told
     end
@@ -92,6 +92,7 @@ module ReplicatesTo
       raise if e.is_a?(NoMemoryError)
     ensure
       reports&.kill
+      @mailbox.abandon_sweeps
       @mailbox.idle
     end
 

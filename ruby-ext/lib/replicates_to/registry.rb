@@ -26,7 +26,10 @@ module ReplicatesTo
       # @param model [Class] any ActiveRecord class
       # @return [Class, nil] a replicated class whose rows a write to that class's table may change
       def touched_by(model)
-        models.find { |replicated| replicated == model || replicated.table_name == model.table_name }
+        models.find do |replicated|
+          replicated == model || (replicated.table_name == model.table_name &&
+            replicated.connection_specification_name == model.connection_specification_name)
+        end
       end
 
       private

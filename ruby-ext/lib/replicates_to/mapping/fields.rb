@@ -7,8 +7,14 @@ module ReplicatesTo
       # @return [Object] the value of a row, in the form that the extension takes for this kind
       def value(record)
         read.call(record)
-      rescue EncodeError => e
-        raise EncodeError, sensitive ? "#{name}: the value cannot be encoded" : "#{name}: #{e.message.delete_prefix("#{name}: ")}"
+      rescue ActiveRecord::StatementInvalid
+        raise
+      rescue StandardError => e
+        # Whatever went wrong, its message may quote the value.
+        raise EncodeError, "#{name}: the value cannot be read or encoded", cause: nil if sensitive
+        raise unless e.is_a?(EncodeError)
+
+        raise EncodeError, "#{name}: #{e.message.delete_prefix("#{name}: ")}"
       end
 
       # @return [String] what the fingerprint is taken over
@@ -97,8 +103,7 @@ module ReplicatesTo
 
       def refuse_unusable_key
         key = @model.primary_key
-        raise MappingError, "#{@model.name}: #{@model.table_name} has no primary key, which replicates_to needs" if key.nil?
-        raise MappingError, "#{@model.name}: a primary key of several columns cannot be a key yet" if key.is_a?(Array)
+        raise MappingError, PrimaryKey.missing(@model) unless key.is_a?(String)
 
         type = @model.type_for_attribute(key).type
         return if PrimaryKey::TYPES.include?(type)

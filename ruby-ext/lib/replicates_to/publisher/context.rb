@@ -10,20 +10,25 @@ module ReplicatesTo
         @connections.adopt
       end
 
-      # @return [Array<String>] databases that have an outbox
+      # @return [Array<String>] that the application is configured for
       def databases
         @connections.follow_configuration
-        @connections.databases.select { |database| outbox?(database) }
+        @connections.databases
+      end
+
+      # @return [Boolean] whether changes are noted in a database
+      def outbox?(database)
+        within(database) { |outbox| outbox.nil? ? false : outbox.exists? }
       end
 
       # @param database [String]
-      # @yieldparam outbox [Outbox::Statements]
+      # @yieldparam outbox [Outbox::Statements, nil] nil on a database that replicates_to does not support
       def within(database)
         @connections.follow_configuration
         executor.wrap do
           connection = @connections.connection(database)
           connection.uncached do
-            I18n.with_locale(I18n.default_locale) { Time.use_zone(Time.zone_default) { yield Outbox.on(connection) } }
+            I18n.with_locale(I18n.default_locale) { Time.use_zone(Time.zone_default) { yield outbox_on(connection) } }
           end
         end
       end
@@ -44,9 +49,8 @@ module ReplicatesTo
 
       private
 
-      def outbox?(database)
-        connection = @connections.connection(database)
-        Outbox.supports?(connection) && Outbox.on(connection).exists?
+      def outbox_on(connection)
+        Outbox.on(connection) if Outbox.supports?(connection)
       end
 
       def executor

@@ -12,6 +12,7 @@ module ReplicatesTo
       BACKOFF_BASE = 5
       BACKOFF_MAX = 300
       REPORTS_MAX = 10_000
+      ERROR_LENGTH_MAX = 2_000
       # A process that does not sweep wakes up this often for nothing.
       IDLE = 60
       SLICE = 0.05
@@ -60,9 +61,7 @@ module ReplicatesTo
 
       # @return [Integer] rows taken from the outbox
       def sweep(after)
-        context.databases.sum do |database|
-          @sweep.run(context, database, after, room) { |ids| ids.each_slice(BATCH) { |slice| publish(database, slice) } }
-        end
+        context.databases.sum { |database| sweep_database(database, after) }
       end
 
       # @return [Numeric] seconds
@@ -95,7 +94,7 @@ module ReplicatesTo
       # @return [void]
       def finish(wakes, deadline)
         wakes.each { |database, ids| ids.each_slice(BATCH) { |slice| publish(database, slice) if left(deadline).positive? } }
-        settle_reports until producer.flush([left(deadline), SLICE].min) || !left(deadline).positive?
+        settle_reports until producer.flush(left(deadline).clamp(0, SLICE)) || !left(deadline).positive?
         settle_reports
       ensure
         producer.close([left(deadline), 0].max)
@@ -114,6 +113,17 @@ module ReplicatesTo
 
       def context
         @context ||= Context.new
+      end
+
+      # A database that is away does not hold up the others.
+      def sweep_database(database, after)
+        return 0 unless context.outbox?(database)
+
+        @sweep.run(context, database, after, room) { |ids| ids.each_slice(BATCH) { |slice| publish(database, slice) } }
+      rescue StandardError => e
+        LogSubscriber.failure(e)
+        context.forget
+        0
       end
 
       # Kafka does not keep up: taking more rows on would only enqueue them twice.
@@ -193,25 +203,36 @@ module ReplicatesTo
       # Kept until it went through: a database that is away must not make a delivered row look undelivered for longer
       # than it is away.
       def write_settled
-        @unsettled.each do |database, settled|
-          context.within(database) do |outbox|
-            outbox.patiently { outbox.delete(settled.delivered) }
-            settled.delivered.clear
-            outbox.patiently { outbox.release(settled.left) }
-            settled.left.clear
-            settled.refused.shift.then { |change| mark(outbox, change) } while settled.refused.any?
-          end
+        failures = @unsettled.keys.filter_map do |database|
+          context.within(database) { |outbox| write_settled_in(outbox, @unsettled[database]) }
+          @unsettled.delete(database)
+          nil
+        rescue StandardError => e
+          e
         end
-        @unsettled.clear
+        raise failures.first if failures.any?
+      end
+
+      def write_settled_in(outbox, settled)
+        outbox.patiently { outbox.delete(settled.delivered) }
+        settled.delivered.clear
+        outbox.patiently { outbox.release(settled.left) }
+        settled.left.clear
+        settled.refused.shift.then { |change| mark(outbox, change) } while settled.refused.any?
       end
 
       def mark(outbox, change)
         row = change.row
-        outbox.patiently { outbox.fail(row.id, change.error.message, [BACKOFF_BASE * (2**row.attempts), BACKOFF_MAX].min) }
+        outbox.patiently { outbox.fail(row.id, text(change.error), [BACKOFF_BASE * (2**row.attempts), BACKOFF_MAX].min) }
         ActiveSupport::Notifications.instrument(
           "error.replicates_to", kind: change.kind, model: row.model, primary_key: row.primary_key,
                                  destination: change.destination, exception: change.error
         )
+      end
+
+      # No database takes a NUL byte, and a page of SQL helps nobody.
+      def text(error)
+        error.message.to_s.dup.force_encoding(Encoding::UTF_8).scrub.delete("\0")[0, ERROR_LENGTH_MAX]
       end
 
       def left(deadline)

@@ -29,7 +29,7 @@ module ReplicatesTo
       # @return [Boolean] whether the rows were taken; those that were not are the sweep's
       def wake(database, ids)
         @mutex.synchronize do
-          next false if ids.size > TRANSACTION_ROWS_MAX || @rows + ids.size > ROWS_MAX
+          next false if @deadline || ids.size > TRANSACTION_ROWS_MAX || @rows + ids.size > ROWS_MAX
 
           @wakes << [database, ids]
           @rows += ids.size
@@ -117,6 +117,18 @@ module ReplicatesTo
           @deadline = deadline
           @changed.broadcast
         end
+      end
+
+      # Nobody will answer any more.
+      #
+      # @return [void]
+      def abandon_sweeps
+        @mutex.synchronize { @sweeps.each { |_, answer| answer << Error.new("the publisher of this process is closed") } }
+      end
+
+      # @return [Boolean] whether nothing waits to be taken
+      def empty?
+        @mutex.synchronize { @wakes.empty? }
       end
 
       # @return [Boolean]
