@@ -14,15 +14,15 @@ end
 SOURCE = __dir__
 # In the repository the configuration next to this file names the target directory that all crates share; an installed
 # gem has neither, and builds in a directory of its own, which is removed after the library was taken out.
-SHARED_TARGET = File.expand_path("../../../target", __dir__) if File.exist?(File.join(SOURCE, ".cargo", "config.toml"))
+SHARED_TARGET = (File.expand_path("../../../target", SOURCE) if File.exist?(File.join(SOURCE, ".cargo", "config.toml")))
 TARGET = ENV["CARGO_TARGET_DIR"] || SHARED_TARGET || File.expand_path("target")
 BUILT = RbConfig::CONFIG["host_os"].include?("darwin") ? "libreplicates_to.dylib" : "libreplicates_to.so"
 
 File.write("Makefile", <<~MAKEFILE)
   SHELL = /bin/sh
   sitearchdir = #{RbConfig::CONFIG['sitearchdir']}
-  RUBY = #{RbConfig.ruby.shellescape}
-  TARGET = #{TARGET.shellescape}
+  RUBY = #{RbConfig.ruby}
+  TARGET = #{TARGET}
   LIBRARY = replicates_to.#{RbConfig::CONFIG['DLEXT']}
 
   all:
