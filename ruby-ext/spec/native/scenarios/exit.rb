@@ -1,13 +1,13 @@
 # frozen_string_literal: true
 
-# Fills a queue and ends. ARGV: how to end, brokers, topic.
+# Fills a queue and ends. ARGV: how to end, brokers, topic, how long a close at exit may take.
 
 require_relative "../native_helper"
 
 extend NativeHelper
 
 $stdout.sync = true
-way, brokers, topic = ARGV
+way, brokers, topic, seconds = ARGV
 
 def filled(brokers, topic)
   full = producer({"bootstrap.servers" => brokers, "log_level" => "0"}, records_max: 5_000)
@@ -27,7 +27,7 @@ if way == "collected"
 end
 
 full = filled(brokers, topic || "topic")
-at_exit { puts "closed: #{full.close(2)}" } if way == "at_exit"
+at_exit { puts "closed: #{full.close(Float(seconds))}" } if way == "at_exit"
 puts "ending"
 case way
 when "exit" then exit
