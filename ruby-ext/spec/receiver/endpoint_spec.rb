@@ -230,22 +230,17 @@ RSpec.describe ReplicatesTo::Receiver do
     end
   end
 
-  describe "without a database that answers" do
-    include SignedRequest
+  context "without a database that answers" do
+    include_context "with a consumer on", "sqlite3"
+
+    before do
+      # Port 1 is never PostgreSQL's.
+      ActiveRecord::Base.establish_connection(adapter: "postgresql", host: "127.0.0.1", port: 1)
+    end
+
+    after { ActiveRecord::Base.establish_connection(@database.config) }
 
     it "answers 503 and when to come again" do
-      described_class.configure do |r|
-        r.secrets = [SignedRequest::SECRET]
-        r.upsert "Vehicle", into: "Consumer::Unreachable", key: :external_id
-      end
-      stub_const("Consumer::Unreachable", Class.new(ActiveRecord::Base) do
-        def self.name
-          "Consumer::Unreachable"
-        end
-        # Port 1 is never PostgreSQL's.
-        establish_connection(adapter: "postgresql", host: "127.0.0.1", port: 1)
-      end)
-
       single = deliver(record)
       batch = deliver({"records" => [record, record(key: "43")]})
 
