@@ -31,6 +31,8 @@ ADAPTERS.each do |adapter|
 
     describe "check" do
       it "says what is right, and makes missing topics when asked" do
+        Settings.renew_prefix
+        Settings.apply
         expect(check).to eq(1)
         expect(lines).to include(/\AFAIL  topic               gem\h+\.\S+\.Vehicle does not exist \(CREATE_TOPICS=1 makes it\)\z/)
         out.truncate(out.rewind)

@@ -26,6 +26,7 @@ RSpec.shared_context "with a database on" do |adapter|
     @database = Database.create(adapter)
     ActiveRecord::Base.establish_connection(@database.config)
     Models.create_tables
+    Settings.renew_prefix
   end
 
   after(:all) do
@@ -38,6 +39,7 @@ RSpec.shared_context "with a database on" do |adapter|
     Models.clear
     Settings.apply
     ReplicatesTo::Outbox::Statements.verified.clear
+    Topic.baseline = outbox.draw_id
   end
 
   def outbox
@@ -84,7 +86,4 @@ end
 RSpec.configure do |config|
   config.disable_monkey_patching!
   config.order = :random
-  config.before(:each, :topics) do
-    Models.topics.each { |topic| Topic.new(topic).create }
-  end
 end
