@@ -22,7 +22,7 @@ RECORDS = 5_000
 MICROSECONDS = 1_000_000
 
 producer = ReplicatesTo::Native::Producer.new(Kafka.properties, RECORDS, 64 * 1024 * 1024, 1_000_000)
-topic = Kafka.topic(partitions: 8)
+topic = Kafka.topic
 schema = ReplicatesTo::Native::Schema.new("monolith", "Vehicle", 0x5f0c9a1e7b22d410, Row::FIELDS)
 text = ReplicatesTo::Native::Schema.new("monolith", "Vehicle", 1, [["json", :json, nil, false, false]])
 values = Row.values(schema.names)

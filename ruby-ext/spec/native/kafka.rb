@@ -2,7 +2,6 @@
 
 require "json"
 require "open3"
-require "securerandom"
 
 # The real Kafka of `bin/services`, started if it is not running.
 module Kafka
@@ -13,13 +12,15 @@ module Kafka
     @properties ||= {"bootstrap.servers" => brokers, "log_level" => "0"}.freeze
   end
 
-  # @return [String] the name of a topic of the caller's own
-  def self.topic(partitions: 3)
-    name = "ext.#{SecureRandom.hex(8)}"
-    producer = ReplicatesTo::Native::Producer.new(properties, 10, 1024, 1024)
-    producer.create_topic(name, partitions, -1, 30)
-    producer.close(5)
-    name
+  # A topic for whoever does not mind what else is on it. Always the same one: a small broker does not stand many.
+  #
+  # @return [String] its name
+  def self.topic
+    @topic ||= "ext.native".tap do |name|
+      producer = ReplicatesTo::Native::Producer.new(properties, 10, 1024, 1024)
+      producer.create_topic(name, 3, -1, 30)
+      producer.close(5)
+    end
   end
 
   def self.brokers
