@@ -219,6 +219,15 @@ ADAPTERS.each do |adapter|
       ReplicatesTo.publisher.close(0.1)
     end
 
+    it "lets records wait in the queue in development too, where it would make the topic first" do
+      Settings.apply(kafka__brokers: "127.0.0.1:1", kafka__properties: {"log_level" => "0"})
+      allow_any_instance_of(ReplicatesTo::Publisher::Topics).to receive(:development?).and_return(true)
+      3.times { |n| Vehicle.create!(plate: "KA-#{n}") }
+      Waiting.until_true { ReplicatesTo.status[:queued_records] == 3 }
+      expect(errors).to eq([nil] * 3)
+      ReplicatesTo.publisher.close(0.1)
+    end
+
     it "publishes nothing more after close, and says when something was left" do
       Settings.apply(kafka__brokers: "127.0.0.1:1", kafka__properties: {"log_level" => "0"})
       Vehicle.create!(plate: "KA-1")
