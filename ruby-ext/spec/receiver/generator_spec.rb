@@ -1,6 +1,8 @@
 # frozen_string_literal: true
 
 require_relative "receiver_helper"
+# Rails is loaded for all specs of the process from here on: they are not in development.
+ENV["RAILS_ENV"] ||= "test"
 require "rails"
 require "generators/replicates_to/receiver/receiver_generator"
 
