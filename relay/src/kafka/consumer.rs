@@ -53,6 +53,8 @@ pub struct Consumer {
     /// Revoked partitions, until all of them are drained.
     leaving: Vec<Partition>,
     undrained: HashSet<Partition>,
+    /// The last offset of each partition that was to be committed.
+    attempted: HashMap<Partition, i64>,
 }
 
 impl Consumer {
@@ -90,6 +92,7 @@ impl Consumer {
             topics: HashMap::new(),
             leaving: vec![],
             undrained: HashSet::new(),
+            attempted: HashMap::new(),
         })
     }
 
@@ -170,8 +173,22 @@ impl Consumer {
     }
 
     /// Commits offsets (the next to read) without waiting.
-    pub fn commit(&self, offsets: &BTreeMap<Partition, i64>) {
+    pub fn commit(&mut self, offsets: &BTreeMap<Partition, i64>) {
+        for (partition, offset) in offsets {
+            self.attempted.insert(partition.clone(), *offset);
+        }
         self.commit_as(offsets, CommitMode::Async);
+    }
+
+    /// Commits again what was refused, of the partitions that are still owned. A newer commit has made an older one
+    /// pointless: the broker keeps the last, so only the newest of each partition is repeated.
+    pub fn commit_again(&mut self, owned: &[Partition]) {
+        let refused = self.inner.context().take_refused_commits();
+        let newest = refused.into_iter().filter(|(partition, offset)| {
+            owned.contains(partition) && self.attempted.get(partition) == Some(offset)
+        });
+        let offsets: BTreeMap<_, _> = newest.collect();
+        self.commit_as(&offsets, CommitMode::Async);
     }
 
     /// Commits offsets and waits for the broker: what is given up next must not be read again.

@@ -30,6 +30,8 @@ pub struct Group {
     /// Rung when something waits to be polled.
     bell: Arc<Notify>,
     changes: Mutex<Vec<Change>>,
+    /// Commits that the broker refused, as it does in the middle of a rebalance.
+    refused_commits: Mutex<Vec<(Partition, i64)>>,
     is_closing: AtomicBool,
     health: Mutex<Health>,
 }
@@ -49,6 +51,7 @@ impl Group {
             name,
             bell,
             changes: Mutex::default(),
+            refused_commits: Mutex::default(),
             is_closing: AtomicBool::new(false),
             health: Mutex::new(Health {
                 problem: Some("no broker has answered yet".into()),
@@ -59,6 +62,10 @@ impl Group {
 
     pub fn take_changes(&self) -> Vec<Change> {
         std::mem::take(&mut *lock(&self.changes))
+    }
+
+    pub fn take_refused_commits(&self) -> Vec<(Partition, i64)> {
+        std::mem::take(&mut *lock(&self.refused_commits))
     }
 
     /// From now on revoked partitions are given up at once.
@@ -115,11 +122,18 @@ impl ConsumerContext for Group {
         self.bell.notify_one();
     }
 
-    fn commit_callback(&self, result: KafkaResult<()>, _: &TopicPartitionList) {
-        if let Err(error) = result {
-            // Nothing is lost: the next commit covers this one, and what is read again is superseded by the ledger.
-            warn!(group = self.name, %error, "offsets could not be committed");
-        }
+    fn commit_callback(&self, result: KafkaResult<()>, list: &TopicPartitionList) {
+        let Err(error) = result else { return };
+        // Nothing is lost: it is tried again, and what is read again is superseded by the ledger.
+        warn!(group = self.name, %error, "offsets could not be committed yet");
+        let refused = list.elements().into_iter().filter_map(|element| {
+            let partition = Partition {
+                topic: element.topic().into(),
+                number: element.partition(),
+            };
+            Some((partition, element.offset().to_raw()?))
+        });
+        lock(&self.refused_commits).extend(refused);
     }
 }
 

@@ -10,12 +10,14 @@
 //! Beside it:
 //! - [`stub_server`]: an endpoint that answers as told and remembers what it was sent
 //! - [`history`]: what that memory says about order
+//! - [`lives`]: the same across kills
 //! - [`raw_server`]: a TCP server that answers with whatever bytes a test wants
 //! - [`tcp_proxy`]: a cable that can be held or cut
 //! - [`wait`]: waiting for a condition, never for a time
 pub mod database;
 pub mod history;
 pub mod kafka;
+pub mod lives;
 pub mod port;
 pub mod raw_server;
 pub mod record;

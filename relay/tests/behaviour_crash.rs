@@ -1,0 +1,146 @@
+//! kill -9 of the relay, again and again, under load and beside failures: nothing is lost, nothing goes back, and every
+//! committed offset can be explained.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use relay_test_support::kafka::{Producer, committed_offsets, end_offsets};
+use relay_test_support::lives::Lives;
+use relay_test_support::record::Record;
+use relay_test_support::relay::{RelayConfig, RelayProcess};
+use relay_test_support::scene::Scene;
+use relay_test_support::stub_server::{Answer, Request, StubServer};
+use relay_test_support::wait::wait_until;
+
+const RECORDS: u64 = 22_000;
+const KEYS: u64 = 2_000;
+const KILLS: u64 = 10;
+const PARTITIONS: i32 = 8;
+
+const MAX_RETRIES: u32 = 12;
+const IN_PLACE: u32 = 2;
+
+const SETTINGS: &str = r#"
+concurrency = 32
+retry = { max_retries = 12, in_place = 2, base = "100ms", factor = 1.5, cap = "2s" }
+breaker = { open_base = "200ms", open_cap = "1s" }
+"#;
+
+/// 1 % of the records are refused for good, 5 % of the answers are failures, some are slow.
+fn answer(request: &Request) -> Answer {
+    let version = request.version();
+    let dice = (version * 31 + u64::from(request.attempt) * 17) % 100;
+    if version.is_multiple_of(100) {
+        return Answer::status(422);
+    }
+    match dice {
+        0..5 => Answer::status(500),
+        5..8 => Answer::ok().after(Duration::from_millis(30)),
+        _ => Answer::ok(),
+    }
+}
+
+#[test]
+fn ten_kills_lose_nothing_and_reorder_nothing() {
+    let scene = Scene::new();
+    let topic = scene.create_topic("monolith", "billing", "Vehicle", PARTITIONS);
+    let endpoint = StubServer::start(answer);
+    let config = RelayConfig::new(&scene).destination("billing", &endpoint.url(), SETTINGS);
+    let mut relay = RelayProcess::start_ready(env!("CARGO_BIN_EXE_replicates-relay"), config);
+    let producer = Producer::new();
+    let mut newest = HashMap::new();
+
+    let mut lives = Lives::default();
+    for kill in 0..KILLS {
+        let sent_before = endpoint.count();
+        publish(&producer, &topic, kill, &mut newest);
+        wait_until("the middle of the load", Duration::from_secs(120), || {
+            endpoint.count() >= sent_before + 200
+        });
+        relay.kill();
+        lives.end(&endpoint, &scene);
+        relay.restart();
+    }
+    publish(&producer, &topic, KILLS, &mut newest);
+    wait_until("everything to end", Duration::from_secs(180), || {
+        committed_offsets(&scene.group("billing"), &topic) == end_offsets(&topic)
+            && scene
+                .database
+                .number("select count(*) from parked where state = 'parked'")
+                == 0
+    });
+
+    let exchanges = endpoint.exchanges();
+    assert_eq!(lives.order_violations(&exchanges), [""; 0]);
+    assert_nothing_is_lost(&scene, &newest);
+    assert_offsets_are_explained(&scene, &topic);
+    assert_attempts_are_exact(&scene, &endpoint);
+    assert!(relay.terminate(Duration::from_secs(30)).success());
+}
+
+/// Publishes one share of the records and notes which version of each key is the newest.
+fn publish(producer: &Producer, topic: &str, share: u64, newest: &mut HashMap<String, u64>) {
+    let count = RECORDS / (KILLS + 1);
+    for version in share * count + 1..=(share + 1) * count {
+        let key = (version * 7_919 % KEYS).to_string();
+        let record = Record::new("monolith", "Vehicle", &key);
+        producer.send(topic, &record.version(version).text("plate", "KA-01"));
+        newest.insert(key, version);
+    }
+    producer.flush();
+}
+
+/// The newest version of every key is in the ledger, unless the consumer refused it.
+fn assert_nothing_is_lost(scene: &Scene, newest: &HashMap<String, u64>) {
+    let ended = scene.database.rows(
+        "select key, max(version) from (select key, version from ledger
+         union all select key, version from parked where state = 'rejected') as ended group by key",
+    );
+    let ended: HashMap<String, u64> = ended
+        .into_iter()
+        .filter_map(|row| Some((row[0].clone()?, row[1].as_ref()?.parse().ok()?)))
+        .collect();
+    assert_eq!(&ended, newest);
+}
+
+/// Every offset below the committed ones is in the log, ended, or in `parked`.
+fn assert_offsets_are_explained(scene: &Scene, topic: &str) {
+    let explained = scene.database.number(
+        "select count(*) from (select distinct partition_number, offset_number from (
+           select partition_number, offset_number from attempts where outcome in ('delivered', 'stale', 'superseded')
+           union all select partition_number, offset_number from parked) as either) as explained",
+    );
+    let committed: i64 = committed_offsets(&scene.group("billing"), topic)
+        .values()
+        .sum();
+    assert_eq!(committed, i64::try_from(RECORDS).unwrap());
+    assert_eq!(explained, committed);
+}
+
+/// No delivery was charged or numbered beyond its budget, and only the tries in place of a killed replica came twice.
+fn assert_attempts_are_exact(scene: &Scene, endpoint: &StubServer) {
+    let budget = i64::from(1 + MAX_RETRIES);
+    assert_eq!(
+        scene.database.number(&format!(
+            "select count(*) from parked where charged > {budget}"
+        )),
+        0
+    );
+    assert_eq!(
+        scene.database.number(&format!(
+            "select count(*) from attempts where attempt > {budget}"
+        )),
+        0
+    );
+    let logged = scene
+        .database
+        .number("select count(*) from attempts where attempt > 0");
+    let sent = i64::try_from(endpoint.count()).unwrap();
+    let in_memory = i64::from((1 + IN_PLACE) * 32) * i64::try_from(KILLS).unwrap();
+    let unlogged = sent - logged;
+    // What a killed replica had answered within its last flush interval, or in flight, was not logged.
+    assert!(
+        (0..=in_memory * 20).contains(&unlogged),
+        "{sent} requests, {logged} logged"
+    );
+}

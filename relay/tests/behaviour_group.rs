@@ -1,0 +1,136 @@
+//! Several relays share the work: partitions move, one dies, one comes back, and the promises hold.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use relay_test_support::history::acknowledged_versions;
+use relay_test_support::kafka::{Producer, committed_offsets, end_offsets};
+use relay_test_support::lives::Lives;
+use relay_test_support::record::Record;
+use relay_test_support::relay::{RelayConfig, RelayProcess};
+use relay_test_support::scene::Scene;
+use relay_test_support::stub_server::{Answer, StubServer};
+use relay_test_support::wait::wait_until;
+
+const RELAY: &str = env!("CARGO_BIN_EXE_replicates-relay");
+const RECORDS: u64 = 12_000;
+const KEYS: u64 = 3_000;
+
+fn publish(producer: &Producer, topic: &str, versions: std::ops::RangeInclusive<u64>) {
+    for version in versions {
+        let key = (version * 7_919 % KEYS).to_string();
+        producer.send(
+            topic,
+            &Record::new("monolith", "Vehicle", &key).version(version),
+        );
+    }
+    producer.flush();
+}
+
+#[test]
+fn a_relay_that_joins_and_one_that_is_killed_lose_nothing_and_keep_the_order() {
+    let scene = Scene::new();
+    let topic = scene.create_topic("monolith", "billing", "Vehicle", 8);
+    let endpoint = StubServer::start(|_| Answer::ok().after(Duration::from_millis(5)));
+    let config = RelayConfig::new(&scene)
+        .kafka("session_timeout = \"6s\"")
+        .destination(
+            "billing",
+            &endpoint.url(),
+            "concurrency = 8\nretry = { base = \"100ms\" }",
+        );
+    let producer = Producer::new();
+    let mut first = RelayProcess::start_ready(RELAY, config.clone());
+    let mut second = RelayProcess::start_ready(RELAY, config.replica("relay-2"));
+    publish(&producer, &topic, 1..=RECORDS / 2);
+    wait_until("both to work", Duration::from_secs(60), || {
+        endpoint.count() > 1_000
+    });
+
+    let mut third = RelayProcess::start_ready(RELAY, config.replica("relay-3"));
+    publish(&producer, &topic, RECORDS / 2 + 1..=RECORDS);
+    wait_until("all three to work", Duration::from_secs(60), || {
+        endpoint.count() > 4_000
+    });
+    let mut lives = Lives::default();
+    second.kill();
+    lives.end(&endpoint, &scene);
+
+    wait_until(
+        "everything to be delivered",
+        Duration::from_secs(120),
+        || committed_offsets(&scene.group("billing"), &topic) == end_offsets(&topic),
+    );
+    let exchanges = endpoint.exchanges();
+    assert_eq!(lives.order_violations(&exchanges), [""; 0]);
+    let newest: HashMap<String, u64> = (1..=RECORDS)
+        .map(|version| {
+            (
+                format!("monolith/Vehicle/{}", version * 7_919 % KEYS),
+                version,
+            )
+        })
+        .collect();
+    assert_eq!(acknowledged_versions(&exchanges), newest);
+    assert!(first.terminate(Duration::from_secs(30)).success());
+    assert!(third.terminate(Duration::from_secs(30)).success());
+}
+
+/// Peers stay silent until the dead member's session has run out; a static member takes its partitions at once.
+#[test]
+fn a_relay_that_comes_back_under_its_name_delivers_long_before_its_session_ends() {
+    let scene = Scene::new();
+    let topic = scene.create_topic("monolith", "billing", "Vehicle", 4);
+    let endpoint = StubServer::accepting();
+    let config = RelayConfig::new(&scene)
+        .kafka("session_timeout = \"45s\"")
+        .destination("billing", &endpoint.url(), "");
+    let producer = Producer::new();
+    let mut relay = RelayProcess::start_ready(RELAY, config);
+    publish(&producer, &topic, 1..=1);
+    wait_until("the first record", Duration::from_secs(60), || {
+        endpoint.count() == 1
+    });
+
+    relay.kill();
+    publish(&producer, &topic, 2..=2);
+    relay.restart();
+    wait_until(
+        "the record published meanwhile",
+        Duration::from_secs(10),
+        || {
+            endpoint
+                .exchanges()
+                .iter()
+                .any(|exchange| exchange.request.version() == 2)
+        },
+    );
+    assert!(relay.terminate(Duration::from_secs(30)).success());
+}
+
+#[test]
+fn of_two_relays_with_one_name_the_older_says_so_and_ends() {
+    let scene = Scene::new();
+    let topic = scene.create_topic("monolith", "billing", "Vehicle", 2);
+    let endpoint = StubServer::accepting();
+    let config = RelayConfig::new(&scene).destination("billing", &endpoint.url(), "");
+    let producer = Producer::new();
+    let mut older = RelayProcess::start_ready(RELAY, config.clone());
+    publish(&producer, &topic, 1..=10);
+    wait_until("the older one to deliver", Duration::from_secs(60), || {
+        endpoint.count() >= 1
+    });
+
+    let mut newer = RelayProcess::start_ready(RELAY, config.replica("relay-1"));
+    let ended = older.wait_for_exit(Duration::from_secs(60));
+    assert_eq!(ended.code(), Some(1));
+    older.wait_for_output(
+        "two replicas must not share relay.name",
+        Duration::from_secs(5),
+    );
+    publish(&producer, &topic, 11..=20);
+    wait_until("the newer one to deliver", Duration::from_secs(60), || {
+        committed_offsets(&scene.group("billing"), &topic) == end_offsets(&topic)
+    });
+    assert!(newer.terminate(Duration::from_secs(30)).success());
+}
