@@ -208,7 +208,7 @@ impl Desk {
         let status = self.outlook.status(&view, self.consumer.lag(), now);
         let mut ask = |task| tasks.push(keeper::Job { destination, task });
         let partitions = self.engine.owned_partitions();
-        self.consumer.commit_again(&partitions);
+        self.consumer.commit_again(&partitions, now.monotonic);
         if !partitions.is_empty() && !self.is_done {
             ask(Task::FindManualRetries {
                 destination: self.settings.name.clone(),

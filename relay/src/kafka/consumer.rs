@@ -30,6 +30,9 @@ const PREFETCH_KIB: &str = "16384";
 const METADATA_INTERVAL_MS: &str = "5000";
 const STATISTICS_INTERVAL_MS: &str = "5000";
 
+/// How often the last offsets are committed once more.
+const COMMIT_AGAIN_INTERVAL: Duration = Duration::from_secs(5);
+
 /// What came from Kafka.
 #[derive(Debug)]
 pub enum Arrival {
@@ -55,6 +58,7 @@ pub struct Consumer {
     undrained: HashSet<Partition>,
     /// The last offset of each partition that was to be committed.
     attempted: HashMap<Partition, i64>,
+    commit_again_at: Duration,
 }
 
 impl Consumer {
@@ -93,6 +97,7 @@ impl Consumer {
             leaving: vec![],
             undrained: HashSet::new(),
             attempted: HashMap::new(),
+            commit_again_at: Duration::ZERO,
         })
     }
 
@@ -180,14 +185,17 @@ impl Consumer {
         self.commit_as(offsets, CommitMode::Async);
     }
 
-    /// Commits again what was refused, of the partitions that are still owned. A newer commit has made an older one
-    /// pointless: the broker keeps the last, so only the newest of each partition is repeated.
-    pub fn commit_again(&mut self, owned: &[Partition]) {
-        let refused = self.inner.context().take_refused_commits();
-        let newest = refused.into_iter().filter(|(partition, offset)| {
-            owned.contains(partition) && self.attempted.get(partition) == Some(offset)
-        });
-        let offsets: BTreeMap<_, _> = newest.collect();
+    /// Commits the last offsets of these partitions once more, every few seconds. The broker refuses a commit in the
+    /// middle of a rebalance, and librdkafka tells nobody but its log: without a newer record the group would look behind
+    /// for ever.
+    pub fn commit_again(&mut self, owned: &[Partition], now: Duration) {
+        if now < self.commit_again_at {
+            return;
+        }
+        self.commit_again_at = now + COMMIT_AGAIN_INTERVAL;
+        self.attempted
+            .retain(|partition, _| owned.contains(partition));
+        let offsets: BTreeMap<_, _> = self.attempted.clone().into_iter().collect();
         self.commit_as(&offsets, CommitMode::Async);
     }
 

@@ -1,4 +1,4 @@
-//! What librdkafka calls back: rebalances, commits, errors, statistics. Everything happens on the thread that polls,
+//! What librdkafka calls back: rebalances, errors, statistics. Everything happens on the thread that polls,
 //! but for errors and statistics, which may come from any.
 
 use std::collections::BTreeMap;
@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rdkafka::consumer::{BaseConsumer, Consumer as _, ConsumerContext};
-use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::types::RDKafkaRespErr;
 use rdkafka::{ClientContext, Statistics, TopicPartitionList};
 use relay_core::names::Partition;
@@ -30,8 +30,6 @@ pub struct Group {
     /// Rung when something waits to be polled.
     bell: Arc<Notify>,
     changes: Mutex<Vec<Change>>,
-    /// Commits that the broker refused, as it does in the middle of a rebalance.
-    refused_commits: Mutex<Vec<(Partition, i64)>>,
     is_closing: AtomicBool,
     health: Mutex<Health>,
 }
@@ -51,7 +49,6 @@ impl Group {
             name,
             bell,
             changes: Mutex::default(),
-            refused_commits: Mutex::default(),
             is_closing: AtomicBool::new(false),
             health: Mutex::new(Health {
                 problem: Some("no broker has answered yet".into()),
@@ -62,10 +59,6 @@ impl Group {
 
     pub fn take_changes(&self) -> Vec<Change> {
         std::mem::take(&mut *lock(&self.changes))
-    }
-
-    pub fn take_refused_commits(&self) -> Vec<(Partition, i64)> {
-        std::mem::take(&mut *lock(&self.refused_commits))
     }
 
     /// From now on revoked partitions are given up at once.
@@ -120,20 +113,6 @@ impl ConsumerContext for Group {
             self.revoked(consumer, list);
         }
         self.bell.notify_one();
-    }
-
-    fn commit_callback(&self, result: KafkaResult<()>, list: &TopicPartitionList) {
-        let Err(error) = result else { return };
-        // Nothing is lost: it is tried again, and what is read again is superseded by the ledger.
-        warn!(group = self.name, %error, "offsets could not be committed yet");
-        let refused = list.elements().into_iter().filter_map(|element| {
-            let partition = Partition {
-                topic: element.topic().into(),
-                number: element.partition(),
-            };
-            Some((partition, element.offset().to_raw()?))
-        });
-        lock(&self.refused_commits).extend(refused);
     }
 }
 
