@@ -1,12 +1,13 @@
 # frozen_string_literal: true
 
 require_relative "support/script"
+require_relative "support/services_folder"
 
 RSpec.describe "bin/test" do
   it "lists one suite a line" do
     suites = Script.run("bin/test", "--list").output.lines.map { |line| line.split.first }
 
-    expect(suites).to eq(%w[lint scripts core relay gem rails e2e])
+    expect(suites).to eq(%w[lint scripts core relay gem rails])
   end
 
   it "names the nearest suite for one it does not know, and runs nothing" do
@@ -24,5 +25,35 @@ RSpec.describe "bin/test" do
   it "rejects a runner's arguments where it is not clear whose they are" do
     expect(Script.run("bin/test", "core", "gem", "--", "x")).to have_attributes(exit_code: 2, errors: /one suite/)
     expect(Script.run("bin/test", "--", "x")).to have_attributes(exit_code: 2, errors: /one suite/)
+  end
+
+  describe "the services" do
+    let(:folder) { ServicesFolder.new }
+
+    after { folder.remove }
+
+    # Reads the examples without running them: what counts here is around them.
+    def load_examples
+      Script.run("bin/test", "gem", "--", "--dry-run", "spec/native", environment: {"SERVICES_DIR" => folder.path})
+    end
+
+    it "are left running, or stopped, as they were found" do
+      folder.run("up", "postgres")
+      found = folder.status["postgres"]
+
+      said = load_examples
+
+      expect(said.output).to match(/^gem: \d+ examples, 0 failures$/), said.output + said.errors
+      expect(said.output).to match(/^kafka: running/)
+      expect(folder.status["postgres"]).to eq(found)
+      expect(folder.status["kafka"]["running"]).to be(false)
+    end
+  end
+
+  it "fails when the runner finds nothing to run" do
+    said = Script.run("bin/test", "scripts", "--", "--example", "no such behaviour")
+
+    expect(said.exit_code).to eq(1)
+    expect(said.output).to include("failed: scripts: rspec")
   end
 end
