@@ -63,7 +63,7 @@ impl Output {
     }
 }
 
-/// Left-aligned columns, two spaces apart. Cells beyond the columns are remarks, four spaces after the last one.
+/// Left-aligned columns, two spaces apart. A cell beyond the columns is a remark, four spaces after the last one.
 fn table(columns: &[&str], rows: &[Vec<String>]) -> Vec<String> {
     let width = |position: usize| {
         rows.iter()
@@ -73,7 +73,8 @@ fn table(columns: &[&str], rows: &[Vec<String>]) -> Vec<String> {
             .max()
             .unwrap_or(0)
     };
-    let widths: Vec<_> = (0..columns.len()).map(width).collect();
+    let last = columns.len().saturating_sub(1);
+    let widths: Vec<_> = (0..last).map(width).collect();
     let head = columns.iter().map(|name| (*name).to_owned()).collect();
     std::iter::once(&head)
         .chain(rows)
@@ -83,7 +84,8 @@ fn table(columns: &[&str], rows: &[Vec<String>]) -> Vec<String> {
                     .enumerate()
                     .map(|(position, cell)| match widths.get(position) {
                         Some(width) => format!("{cell:<width$}  "),
-                        None => format!("  {cell}"),
+                        None if position == last => cell.clone(),
+                        None => format!("    {cell}"),
                     });
             padded.collect::<String>().trim_end().to_owned()
         })
@@ -122,7 +124,7 @@ mod tests {
             [
                 "NAME     LAG",
                 "billing  0.4 s",
-                "fleet    0        connect refused"
+                "fleet    0    connect refused"
             ]
         );
     }

@@ -29,8 +29,36 @@ pub fn end(ended: anyhow::Result<()>) -> ExitCode {
     match ended {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            tracing::error!("{error:#}");
+            tracing::error!("{}", whole(&error));
             ExitCode::from(FAILED)
         }
+    }
+}
+
+/// An error and its causes, each said once: some already end with their cause.
+fn whole(error: &anyhow::Error) -> String {
+    let mut text = error.to_string();
+    for cause in error.chain().skip(1).map(ToString::to_string) {
+        if !text.contains(&cause) {
+            text.push_str(": ");
+            text.push_str(&cause);
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cause_is_said_once() {
+        let error = anyhow::anyhow!("connection refused")
+            .context("the store is unavailable: connection refused")
+            .context("cannot open the store");
+        assert_eq!(
+            whole(&error),
+            "cannot open the store: the store is unavailable: connection refused"
+        );
     }
 }
