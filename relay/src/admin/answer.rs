@@ -1,7 +1,8 @@
 //! Errors, in the one shape that all of them have: `{"error":{"code","message","details"}}`.
 
 use axum::Json;
-use axum::http::{Method, StatusCode, Uri};
+use axum::extract::OriginalUri;
+use axum::http::{Method, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
 
@@ -84,11 +85,11 @@ impl IntoResponse for ApiError {
     }
 }
 
-pub async fn no_such_route(method: Method, uri: Uri) -> ApiError {
+pub async fn no_such_route(method: Method, OriginalUri(uri): OriginalUri) -> ApiError {
     ApiError::not_found(format!("there is no {method} {}", uri.path()))
 }
 
-pub async fn no_such_method(method: Method, uri: Uri) -> ApiError {
+pub async fn no_such_method(method: Method, OriginalUri(uri): OriginalUri) -> ApiError {
     ApiError::new(
         StatusCode::METHOD_NOT_ALLOWED,
         "not_found",
