@@ -1,0 +1,90 @@
+//! How destinations are doing.
+
+use relay_core::names::Partition;
+use replicates_relay::status::DestinationStatus;
+use replicates_relay::store::{MappingRow, ReplicaState};
+use serde_json::{Value, json};
+
+use crate::relay::{OPEN, Relay};
+use crate::rows::{batch, parked, rejected};
+
+/// `fleet` is in trouble, as the engine would say it.
+pub fn open_breaker(relay: &Relay) {
+    let topic = "replicates_to.monolith.fleet.Vehicle".into();
+    relay.status.set_destination(
+        "fleet",
+        DestinationStatus {
+            held_reason: Some("connect refused, next probe in 12 s".into()),
+            lag_seconds: 184.2,
+            kafka_lag_seconds: 180.0,
+            kafka_lag: vec![(Partition { topic, number: 2 }, 17)],
+            in_flight: 0,
+            ..DestinationStatus::idle(ReplicaState::Open, 64)
+        },
+    );
+}
+
+#[test]
+fn a_destination_tells_its_state_and_what_is_undelivered() {
+    let relay = Relay::start(OPEN);
+    relay.keep(&batch(vec![], vec![parked("1", 1), rejected("2", 2)]));
+    open_breaker(&relay);
+    let list = relay.read("/api/v1/destinations").json();
+    let [billing, fleet] = &list["destinations"].as_array().unwrap()[..] else {
+        panic!("{list}")
+    };
+    assert_eq!(billing["name"], "billing");
+    assert_eq!(billing["state"], "active");
+    assert_eq!(billing["held_reason"], Value::Null);
+    assert_eq!(
+        billing["undelivered"],
+        json!({ "parked": 1, "exhausted": 0, "rejected": 1, "quarantined": 0 })
+    );
+    assert_eq!(fleet["state"], "open");
+    assert_eq!(fleet["held_reason"], "connect refused, next probe in 12 s");
+    assert_eq!(fleet["lag_seconds"], 184.2);
+    assert_eq!(fleet["kafka_lag_records"], 17);
+    assert_eq!(fleet["concurrency_limit"], 64);
+    assert_eq!(&relay.read("/api/v1/destinations/fleet").json(), fleet);
+}
+
+#[test]
+fn mappings_and_the_highest_version_are_told_by_source() {
+    let relay = Relay::start(OPEN);
+    let now = relay.clock.now().wall;
+    let mapping = |model: &str, version_max| MappingRow {
+        destination: "billing".into(),
+        source: "monolith".into(),
+        model: model.into(),
+        fingerprint: 0x5f0c_9a1e_7b22_d410,
+        version_max,
+        last_seen_at: now,
+    };
+    let mappings = [mapping("Vehicle", 918_273), mapping("Driver", 5)];
+    relay
+        .runtime
+        .block_on(relay.store.record_replica(&[], &mappings))
+        .unwrap();
+    let billing = relay.read("/api/v1/destinations/billing").json();
+    assert_eq!(billing["max_version"], json!({ "monolith": 918_273 }));
+    assert_eq!(billing["mappings"].as_array().unwrap().len(), 2);
+    assert_eq!(billing["mappings"][0]["fingerprint"], "5f0c9a1e7b22d410");
+}
+
+#[test]
+fn a_destination_that_left_the_configuration_still_shows_what_it_left() {
+    let relay = Relay::start(OPEN);
+    let now = relay.clock.now().wall;
+    relay
+        .runtime
+        .block_on(relay.store.record_destination("search", now))
+        .unwrap();
+    let search = relay.read("/api/v1/destinations/search").json();
+    assert_eq!(search["state"], "unconfigured");
+    let answer = relay.read("/api/v1/destinations/biling");
+    assert_eq!(answer.status, 404);
+    assert_eq!(
+        answer.message(),
+        "there is no destination \"biling\" (did you mean billing?)"
+    );
+}
