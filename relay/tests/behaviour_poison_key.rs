@@ -56,9 +56,8 @@ fn a_key_that_always_fails_is_exhausted_alone_and_a_retry_delivers_it_once_the_c
         Some(0.0)
     );
     let held = "held_seconds_total{destination=\"billing\",reason=\"breaker\"}";
-    assert_eq!(
-        relay.metric(held).unwrap_or(0.0),
-        0.0,
+    assert!(
+        relay.metric(held).unwrap_or(0.0) <= 0.0,
         "the breaker stayed closed all the while"
     );
 
