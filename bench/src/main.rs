@@ -1,1 +1,87 @@
-fn main() {}
+//! Benchmarks of the relay: real Kafka, real PostgreSQL, a real relay process, and an endpoint beside them.
+//!
+//! Prints one JSON object per result; `bin/bench` starts what is needed and makes the table. In this order:
+//!
+//! - [`relay`]: CPU, throughput and memory of a relay with a full topic before it, beside [`floor`]
+//! - [`latency`]: from the commit to the consumer's answer
+//! - [`sink`]: the endpoint
+//! - [`usage`]: what a process has used
+//! - [`report`]: the result as `bin/bench` keeps it
+mod floor;
+mod latency;
+mod relay;
+mod report;
+mod sink;
+mod traffic;
+mod usage;
+
+use std::io::Write;
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand};
+
+/// What is measured.
+#[derive(Parser)]
+#[command(about)]
+struct Arguments {
+    #[command(subcommand)]
+    benchmark: Benchmark,
+}
+
+#[derive(Subcommand)]
+enum Benchmark {
+    /// CPU per record of a relay that works off a full topic, and of a bare client that posts the same bytes.
+    Relay {
+        /// The release build of replicates-relay.
+        #[arg(long)]
+        relay: PathBuf,
+        #[arg(long, default_value_t = 500_000)]
+        records: u64,
+    },
+    /// Time from a record's commit to the consumer's answer, at a steady rate.
+    Latency {
+        /// The release build of replicates-relay.
+        #[arg(long)]
+        relay: PathBuf,
+        /// Records a second.
+        #[arg(long, default_value_t = 200)]
+        rate: u64,
+        #[arg(long, default_value_t = 30)]
+        seconds: u64,
+    },
+    /// Posts a request again and again over bare connections, and prints the CPU microseconds each cost. Started by
+    /// `relay`, so that it has a process of its own.
+    #[command(hide = true)]
+    Floor {
+        #[arg(long)]
+        address: std::net::SocketAddr,
+        /// A file that holds the request as it stood on the wire.
+        #[arg(long)]
+        request: PathBuf,
+        #[arg(long)]
+        records: u64,
+        #[arg(long)]
+        connections: usize,
+    },
+}
+
+fn main() -> anyhow::Result<()> {
+    let line = match Arguments::parse().benchmark {
+        Benchmark::Relay { relay, records } => {
+            serde_json::to_string(&relay::run(&relay, records)?)?
+        }
+        Benchmark::Latency {
+            relay,
+            rate,
+            seconds,
+        } => serde_json::to_string(&latency::run(&relay, rate, seconds)?)?,
+        Benchmark::Floor {
+            address,
+            request,
+            records,
+            connections,
+        } => floor::run(address, &std::fs::read(request)?, records, connections)?.to_string(),
+    };
+    writeln!(std::io::stdout(), "{line}")?;
+    Ok(())
+}

@@ -32,7 +32,7 @@ impl RelayProcess {
     pub fn start(binary: impl AsRef<Path>, config: RelayConfig) -> Self {
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("relay.toml"), config.to_toml()).unwrap();
-        let binary = binary.as_ref().to_owned();
+        let binary = std::path::absolute(binary).unwrap();
         let child = spawn(&binary, folder.path());
         Self {
             binary,
