@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use rdkafka::message::{Header, OwnedHeaders};
+use relay_test_support::history::Exchange;
 use relay_test_support::kafka::{Producer, committed_offsets, create_topic, end_offsets};
 use relay_test_support::record::Record;
 use relay_test_support::relay::{RelayConfig, RelayProcess};
@@ -97,10 +98,9 @@ fn each_poisoned_record_is_quarantined_and_visible_and_its_neighbours_flow() {
         "as read, to the last byte"
     );
     let count = "undelivered{destination=\"billing\",state=\"quarantined\"}";
+    let all = f64::from(u32::try_from(poisons.len()).unwrap());
     wait_until("the metric tells", PATIENCE, || {
-        relay
-            .metric(count)
-            .is_some_and(|value| value as usize == poisons.len())
+        relay.metric(count) == Some(all)
     });
     assert_eq!(
         relay.metric("breaker_open{destination=\"billing\"}"),
@@ -122,7 +122,7 @@ fn a_large_record_that_can_be_read_is_delivered_whole() {
     producer.flush();
 
     consumer.wait_until("the record", PATIENCE, |exchanges| {
-        exchanges.iter().any(|exchange| exchange.is_acknowledged())
+        exchanges.iter().any(Exchange::is_acknowledged)
     });
     let body = consumer.exchanges()[0].request.json();
     assert!(
