@@ -143,8 +143,8 @@ fn nothing_sensitive_is_kept_of_an_exchange() {
     let signature = "v1,";
     let echo = serde_json::json!({
         "error": format!("phone {PHONE} of KA-01 is taken"),
-        "plate": ["other"],
         "headers": { "x-secret": "hidden-key", "x-tenant": "main" },
+        "plate": ["other"],
     });
     let exchange = answered(
         echo.to_string().as_bytes(),
