@@ -25,9 +25,11 @@ PROPERTIES = """\
 process.roles=broker,controller
 node.id=1
 controller.quorum.voters=1@127.0.0.1:{controller}
-listeners=PLAINTEXT://127.0.0.1:{broker},CONTROLLER://127.0.0.1:{controller}
+listeners=PLAINTEXT://127.0.0.1:{broker},DETOUR://127.0.0.1:{detour},CONTROLLER://127.0.0.1:{controller}
+# Whoever comes by the detour is told that the broker lives where a test's proxy listens, and goes on through the proxy.
+advertised.listeners=PLAINTEXT://127.0.0.1:{broker},DETOUR://127.0.0.1:{proxy}
 controller.listener.names=CONTROLLER
-listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT
+listener.security.protocol.map=PLAINTEXT:PLAINTEXT,DETOUR:PLAINTEXT,CONTROLLER:PLAINTEXT
 log.dirs={data}
 
 # One node holds the only copy of everything.
@@ -72,12 +74,18 @@ class Kafka:
 
     def status(self):
         pid = self.pid()
-        return {"brokers": self.address(), "pid": pid, "running": pid is not None, "log": self.log}
+        detour = {"listens": self.place.port("kafka_detour"), "names": self.place.port("kafka_proxy")}
+        return {"brokers": self.address(), "pid": pid, "running": pid is not None, "log": self.log, "detour": detour}
 
     def start(self):
         self._fetch()
         os.makedirs(self.place.path("kafka"), exist_ok=True)
-        ports = {"broker": self.place.choose_port("kafka"), "controller": self.place.choose_port("kafka_controller")}
+        ports = {
+            "broker": self.place.choose_port("kafka"),
+            "controller": self.place.choose_port("kafka_controller"),
+            "detour": self.place.choose_port("kafka_detour"),
+            "proxy": self.place.choose_port("kafka_proxy"),
+        }
         with open(self.properties, "w") as file:
             file.write(PROPERTIES.format(data=self.data, **ports))
         self._format()
