@@ -8,17 +8,19 @@
 class Contention
   THREADS = 4
   ROWS = 50
-  MOMENT = 0.25
 
   # @param begun [Float] the wall clock's time when the first moment began, the same for all processes
-  # @param keys [Integer] rows there are, numbered from 1
-  def initialize(begun:, keys:, create_and_delete:)
+  # @param keys [Integer] rows there are
+  # @param first [Integer] id of the first of them; the others follow without a gap
+  # @param number [Symbol] a numeric column to write
+  # @param moment [Float] seconds that all stay with the same rows
+  def initialize(begun:, keys:, create_and_delete:, first: 1, number: :counter, moment: 0.25)
     @begun = begun
     @moments = keys / ROWS
     @create_and_delete = create_and_delete
-    # A publisher that is now quick, now slow, so that publishes leave in another order than they committed.
-    Vehicle.computing = ->(_) { rand < 0.02 ? (sleep(rand * 0.05) && "slow") : "slow" }
-    Vehicle.after_write = ->(_) { raise "callback" if rand < 0.03 }
+    @first = first
+    @number = number.to_sym
+    @moment = moment
   end
 
   def run
@@ -30,7 +32,7 @@ class Contention
   private
 
   def moment
-    ((Time.now.to_f - @begun) / MOMENT).floor
+    ((Time.now.to_f - @begun) / @moment).floor
   end
 
   def over?
@@ -39,7 +41,7 @@ class Contention
 
   def write
     # Some rows are hotter than others.
-    stale = Vehicle.find_by(id: (moment * ROWS) + 1 + (ROWS * (rand**3)).floor)
+    stale = Vehicle.find_by(id: @first + (moment * ROWS) + (ROWS * (rand**3)).floor)
     ActiveRecord::Base.connection_pool.with_connection { public_send(kinds.sample, stale) if stale }
   rescue ActiveRecord::Deadlocked, ActiveRecord::RecordNotUnique, ActiveRecord::RecordNotFound, RuntimeError
     nil
@@ -52,12 +54,12 @@ class Contention
   public
 
   def change(row)
-    row.update!(counter: rand(1_000_000))
+    row.update!(@number => rand(1_000_000))
   end
 
   def twice(row)
     Vehicle.transaction do
-      row.update!(counter: rand(1_000_000))
+      row.update!(@number => rand(1_000_000))
       Thread.pass
       row.update!(plate: "P#{rand(1_000_000)}")
     end
@@ -80,7 +82,7 @@ class Contention
 
   def savepoint(row)
     Vehicle.transaction do
-      row.update!(counter: rand(1_000_000))
+      row.update!(@number => rand(1_000_000))
       Vehicle.transaction(requires_new: true) do
         Vehicle.find(row.id).update!(plate: "rolled back")
         raise ActiveRecord::Rollback
@@ -90,6 +92,6 @@ class Contention
 
   def come_and_go(row)
     row.destroy!
-    Vehicle.create!(id: row.id, plate: "again", counter: 0) if rand < 0.8
+    Vehicle.create!(id: row.id, plate: "again", @number => 0) if rand < 0.8
   end
 end
