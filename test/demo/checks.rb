@@ -1,15 +1,13 @@
 # frozen_string_literal: true
 
-module Demo
-  # A step did not come out as it must.
-  class Failed < StandardError; end
+require_relative "../stack/patience"
 
+module Demo
   # Runs steps and prints a line for each: `ok` only when its block came to its end without a failed expectation. Steps
   # build on each other, so the first that fails is the last that is played.
   class Checks
-    # Long enough for a sweep, a breaker that opened twice, or a slow machine; a step that is well takes far less.
-    PATIENCE_SECONDS = 60
-    POLL_SECONDS = 0.05
+    include Stack::Patience
+    public :eventually
 
     def initialize
       @passed = 0
@@ -29,27 +27,13 @@ module Demo
     rescue StandardError => e
       @failed += 1
       puts "FAIL  #{name}: #{e.message}"
-      puts(e.backtrace.first(5).map { |line| "        #{line}" }) unless e.is_a?(Failed)
+      puts(e.backtrace.first(5).map { |line| "        #{line}" }) unless e.is_a?(Stack::Failed)
     end
 
     # @param what [String] in words, for the failure
-    # @raise [Failed] unless the block's value is true
+    # @raise [Stack::Failed] unless the block's value is true
     def expect(what)
-      yield || raise(Failed, "expected that #{what}")
-    end
-
-    # Waits for a condition.
-    # @return the block's value
-    # @raise [Failed] when it did not become true
-    def eventually(what, within: PATIENCE_SECONDS, every: POLL_SECONDS)
-      deadline = clock + within
-      loop do
-        value = yield
-        return value if value
-        raise Failed, "#{what}: not within #{within} s" if clock > deadline
-
-        sleep every
-      end
+      yield || raise(Stack::Failed, "expected that #{what}")
     end
 
     def failed?
@@ -59,12 +43,6 @@ module Demo
     # @return [String]
     def summary
       "#{@passed} steps ok, #{@failed} failed#{", #{@left_out} not played" if failed?}"
-    end
-
-    private
-
-    def clock
-      Process.clock_gettime(Process::CLOCK_MONOTONIC)
     end
   end
 end

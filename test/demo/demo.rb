@@ -4,9 +4,10 @@
 require_relative "../../test-apps/shared/boot"
 TestApps.boot(File.expand_path("../../test-apps/monolith", __dir__))
 
+require_relative "../stack/dev"
+require_relative "../stack/real"
+require_relative "advice"
 require_relative "checks"
-require_relative "dev_stack"
-require_relative "real_stack"
 require_relative "scenario"
 
 module Demo
@@ -17,9 +18,10 @@ module Demo
   def self.run(arguments)
     $stdout.sync = true
     SIGNALS.each { |signal| trap(signal) { raise Interrupt } }
-    stack = arguments.include?("--real") ? RealStack.new : DevStack.new
+    folder = Stack::Folder.new("demo")
+    stack = arguments.include?("--real") ? Stack::Real.new(folder) : Stack::Dev.new(folder)
     play(stack, once: arguments.include?("--once"))
-  rescue Failed => e
+  rescue Stack::Failed => e
     warn "FAIL  start: #{e.message}"
     1
   rescue Interrupt
@@ -31,6 +33,7 @@ module Demo
   end
 
   def self.play(stack, once:)
+    puts stack.description, ""
     stack.start
     checks = Checks.new
     Scenario.new(stack, checks).play
@@ -41,7 +44,7 @@ module Demo
   private_class_method :play
 
   def self.stay(stack)
-    puts "", stack.what_to_try, "", "Ctrl-C ends."
+    puts "", Advice.for(stack), "", "Ctrl-C ends."
     sleep
   rescue Interrupt
     puts

@@ -13,7 +13,7 @@ module Demo
     include Steps::Refusal
     include Steps::History
 
-    # @param stack [Stack] started
+    # @param stack [Stack::Base] started
     # @param checks [Checks]
     def initialize(stack, checks)
       @stack = stack
@@ -59,12 +59,8 @@ module Demo
       monolith.call(:patch, "/vehicles/#{id}", values)
     end
 
-    # Waits until billing's tables are what the monolith's say they must be.
-    def expect_both_equal(**patience)
-      difference = nil
-      checks.eventually("both databases agree", **patience) { (difference = stack.comparison.difference).nil? }
-    rescue Failed => e
-      raise Failed, "#{e.message}: #{difference}"
+    def expect_both_equal(...)
+      stack.expect_both_equal(...)
     end
   end
 end

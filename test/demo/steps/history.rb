@@ -10,7 +10,7 @@ module Demo
 
       def backfill_during_changes
         stack.monolith.rake("db:seed", env: {"SEED_ROWS" => OLDER_ROWS.to_s})
-        older = Database.new(stack.monolith.database_url).rows("select min(id), max(id) from vehicles where vin like 'SEED%'")
+        older = stack.source.rows("select min(id), max(id) from vehicles where vin like 'SEED%'")
         first, last = older.first.map(&:to_i)
         checks.expect("none of them is in billing") { stack.comparison.cars_count < OLDER_ROWS }
 

@@ -22,14 +22,14 @@ module Demo
       end
 
       def deliver_what_was_held
-        stack.billing.start(checks)
+        stack.billing.start
         expect_both_equal
         checks.expect("nothing is left undelivered") { stack.relay.failures("--destination", "billing").empty? }
       end
 
       def kill_the_monolith
         stack.monolith.stop
-        stack.monolith.start(checks, env: LONG_LINGER)
+        stack.monolith.start(env: LONG_LINGER)
         create_vehicle("KA-40", price: "400.00")
         update_vehicle(@cars.first, price: "401.00")
         stack.monolith.kill
@@ -37,7 +37,7 @@ module Demo
         checks.expect("both changes are committed and not acknowledged, not #{waiting}") { waiting == 2 }
         checks.expect("billing has not seen them") { stack.comparison.difference }
 
-        stack.monolith.start(checks)
+        stack.monolith.start
         expect_both_equal
         checks.eventually("nothing waits any more") { stack.outbox_rows.zero? }
         "2 changes swept"
@@ -49,7 +49,7 @@ module Demo
           40.times { |number| update_vehicle(@cars[number % 8], price: "#{round}#{number}.00") && changes += 1 }
           stack.relay.kill
           20.times { |number| update_vehicle(@cars[number % 8], price: "5#{round}#{number}.00") && changes += 1 }
-          stack.relay.start(checks)
+          stack.relay.start
         end
         expect_both_equal
         "3 times during #{changes} changes"

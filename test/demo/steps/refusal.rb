@@ -15,7 +15,7 @@ module Demo
         end
         state = @refused.values_at("state", "last_status", "attempts")
         checks.expect("it is rejected after one answer of 422, not #{state}") { state == ["rejected", 422, 1] }
-        checks.eventually("its neighbour passes") { Database.new(stack.billing.database_url).rows(<<~SQL).any? }
+        checks.eventually("its neighbour passes") { stack.replica.rows(<<~SQL).any? }
           select 1 from cars where external_id = #{neighbour}
         SQL
         @refused["id"]

@@ -2,33 +2,36 @@
 
 require_relative "child"
 require_relative "json_http"
+require_relative "patience"
 
-module Demo
+module Stack
   # The relay as a process, and its command line as a person would use it.
   class Relay
     # Where bin/relay leaves what it has built; taken from there, so that a command answers at once.
     BINARY = File.join(File.expand_path(ENV.fetch("CARGO_TARGET_DIR", "target"), ROOT), "debug/replicates-relay")
 
-    def self.build
+    # @param folder [Folder]
+    def self.build(folder)
       puts "building the relay (minutes the first time)" unless File.exist?(BINARY)
-      Child.run("build", File.join(ROOT, "bin/relay"), "version")
+      Child.run(folder, "build", File.join(ROOT, "bin/relay"), "version")
     end
 
     # @return [JsonHttp] admin API, health and metrics
     attr_reader :http
 
+    # @param folder [Folder]
     # @param arguments [Array<String>] of `dev` or `serve`
     # @param admin_port [Integer]
-    def initialize(arguments, admin_port:, env: {})
-      @process = Child.new("relay", BINARY, *arguments, env: env)
+    def initialize(folder, arguments, admin_port:, env: {})
+      @folder = folder
+      @process = Child.new(folder, "relay", BINARY, *arguments, env: env)
       @http = JsonHttp.new("http://127.0.0.1:#{admin_port}")
     end
 
     # Starts and waits until it is ready.
-    # @param checks [Checks]
-    def start(checks)
+    def start
       @process.start
-      checks.eventually("the relay is ready; see #{@process.log}") do
+      Patience.eventually("the relay is ready; see #{@process.log}") do
         raise Failed, "the relay ended at once; see #{@process.log}" unless @process.running?
 
         @http.page("/readyz")
@@ -76,7 +79,7 @@ module Demo
     end
 
     def command(*arguments)
-      Child.run("relay-commands", BINARY, *arguments, "--url", @http.url)
+      Child.run(@folder, "relay-commands", BINARY, *arguments, "--url", @http.url)
     end
   end
 end

@@ -5,7 +5,7 @@ require "bigdecimal/util"
 require "date"
 require_relative "database"
 
-module Demo
+module Stack
   # What billing's tables must hold, computed from the monolith's, row by row.
   class Comparison
     PREMIUM_RATE = BigDecimal("0.03")

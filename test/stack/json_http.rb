@@ -2,8 +2,9 @@
 
 require "json"
 require "net/http"
+require_relative "failed"
 
-module Demo
+module Stack
   # JSON requests to one of the applications.
   class JsonHttp
     # @return [String]

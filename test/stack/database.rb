@@ -2,7 +2,7 @@
 
 require "uri"
 
-module Demo
+module Stack
   # Reads rows straight from an application's database: what the comparison sees has passed no application.
   class Database
     # @param url [String] sqlite3:PATH or postgres://…
