@@ -29,11 +29,6 @@ class Contenders
     File.rename(draft, @beginning)
   end
 
-  # @return [Boolean] whether one of them has not ended yet
-  def running?
-    @processes.any?(&:running?)
-  end
-
   # Waits until both have written all they wanted, and Kafka has acknowledged it.
   def finish(within:)
     @processes.each { |process| process.finish(within: within) }
