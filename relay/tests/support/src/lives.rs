@@ -1,8 +1,8 @@
 //! Order across the lives of a relay that is killed.
 //!
 //! What was answered but not durable when a replica was killed may be sent again, and so may what came before it. A
-//! version is therefore too old only if a newer one had been acknowledged in the same life, or was in the ledger when the
-//! last life ended.
+//! version is therefore too old only if a newer one had been acknowledged in the same life, or if it, or a newer one, was in
+//! the ledger when the last life ended.
 
 use std::collections::HashMap;
 
@@ -34,7 +34,7 @@ impl Lives {
         self.ends.push((last.unwrap_or(0), held.collect()));
     }
 
-    /// Requests that carried an older version than one that was acknowledged, durably, before.
+    /// Requests that carried an older version than one that was acknowledged before, or one that the ledger held.
     pub fn order_violations(&self, exchanges: &[Exchange]) -> Vec<String> {
         let mut answers: HashMap<String, Vec<&Exchange>> = HashMap::new();
         for exchange in exchanges
@@ -64,7 +64,7 @@ impl Lives {
                     other.arrived > began && other.answered.is_some_and(|at| at < exchange.arrived);
                 is_heard && other.request.version() > version
             };
-            held > version
+            held >= version
                 || answers
                     .get(&key)
                     .is_some_and(|of_key| of_key.iter().any(newer))
