@@ -145,6 +145,39 @@ fn a_newer_version_takes_the_place_of_a_parked_one_and_keeps_its_due_time() {
     assert_eq!(logged(&scene, "billing", 2), ["1 delivered 200"]);
 }
 
+#[test]
+fn a_retry_asked_for_while_an_attempt_is_under_way_starts_a_fresh_budget() {
+    let scene = Scene::new();
+    let topic = scene.create_topic("monolith", "billing", "Vehicle", 1);
+    // The second attempt is the last of the budget, and takes long enough for the relay to hear of the retry.
+    let consumer = StubServer::start(|request| match request.attempt {
+        1 => Answer::status(500),
+        2 => Answer::status(500).after(Duration::from_secs(4)),
+        _ => Answer::ok(),
+    });
+    let retry = "retry = { max_retries = 1, in_place = 0, base = \"100ms\", jitter = 0.0 }";
+    let config = RelayConfig::new(&scene).destination("billing", &consumer.url(), retry);
+    let relay = RelayProcess::start_ready(BINARY, config);
+    publish(&topic, 1);
+    consumer.wait_until("the second attempt", PATIENCE, |exchanges| {
+        exchanges.len() == 2
+    });
+
+    let failures = failures(&relay);
+    let retried = relay.command(&["retry", failures[0]["id"].as_str().unwrap()]);
+    assert!(retried.status.success(), "{retried:?}");
+    consumer.wait_until("the third attempt", PATIENCE, |exchanges| {
+        exchanges.len() == 3
+    });
+    wait_until("no failure is left", PATIENCE, || {
+        self::failures(&relay).is_empty()
+    });
+    assert_eq!(
+        logged(&scene, "billing", 1),
+        ["1 retryable 500", "2 retryable 500", "3 delivered 200"]
+    );
+}
+
 fn refuse_poison(request: &Request) -> Answer {
     match (request.key(), request.version()) {
         (POISON, 1) => Answer::status(500).body("cannot"),

@@ -124,6 +124,10 @@ impl Engine {
             retry_after,
             random: step.chance.next(),
         };
+        // A person may have given it a new budget while it was on its way.
+        if let Some(charged) = self.parked.charged(delivery.id) {
+            delivery.tally.charged = delivery.tally.charged.min(charged);
+        }
         let retry = self.routes[self.homes[home].route].route.retry;
         let decision = decision::after_failure(&retry, &mut delivery.tally, &circumstances);
         self.carry_out(decision, delivery, waiting, step);

@@ -86,7 +86,6 @@ impl Engine {
     /// A person asked for another attempt: the owner's index follows the store.
     pub(super) fn on_manual_retries(&mut self, entries: Vec<ParkedEntry>, step: &Step<'_>) {
         for entry in entries {
-            let id = entry.subject.id;
             let partition = Partition {
                 topic: entry.coordinates.topic.clone(),
                 number: entry.coordinates.partition,
@@ -94,10 +93,15 @@ impl Engine {
             let Some(&home) = self.home_of.get(&partition) else {
                 continue;
             };
-            let is_busy = |wait| matches!(wait, Wait::InMemory | Wait::Unwritten(_));
-            let is_on_its_way = self.parked.get(id).is_some_and(|row| is_busy(row.wait));
-            if self.homes[home].is_owned() && !is_on_its_way {
-                self.remember(home, entry, step.now);
+            if !self.homes[home].is_owned() {
+                continue;
+            }
+            let wait = self.parked.get(entry.subject.id).map(|row| row.wait);
+            match wait {
+                Some(Wait::InMemory | Wait::Unwritten(_)) => self.parked.renew(entry),
+                Some(Wait::Due(_) | Wait::ForAPerson) | None => {
+                    self.remember(home, entry, step.now);
+                }
             }
         }
     }

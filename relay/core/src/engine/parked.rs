@@ -137,6 +137,20 @@ impl Parked {
         }
     }
 
+    /// A delivery that is on its way begins a new budget.
+    pub fn renew(&mut self, entry: ParkedEntry) {
+        let id = entry.subject.id;
+        let rows = self.by_key.get_mut(&id.key_hash).into_iter().flatten();
+        for row in rows.filter(|row| row.entry.subject.id == id) {
+            row.entry = entry.clone();
+        }
+    }
+
+    /// How much of its budget a delivery has spent, when a person gave it a new one after it was read.
+    pub fn charged(&self, id: DeliveryId) -> Option<u32> {
+        Some(self.get(id)?.entry.charged)
+    }
+
     /// Puts a delivery that was taken back: it was not sent after all.
     pub fn put_back(&mut self, id: DeliveryId, due: Duration) {
         if self.get(id).is_some_and(|row| row.wait == Wait::InMemory) {
