@@ -48,7 +48,7 @@ pub use self::delivery::{
 };
 pub use self::error::StoreError;
 pub use self::replica::{MappingRow, ReplicaRow, ReplicaState};
-pub use self::undelivered::{Counts, PartitionState};
+pub use self::undelivered::{Counts, StoredPartition};
 pub use self::upkeep::{Migration, Partitions, Upkeep};
 
 /// How a store is opened.
@@ -109,7 +109,7 @@ pub trait Store: Send + Sync {
         &self,
         stream: &Stream,
         partition: &Partition,
-    ) -> Result<PartitionState, StoreError>;
+    ) -> Result<StoredPartition, StoreError>;
 
     /// The acknowledged versions of keys; a key that was never acknowledged is left out.
     async fn load_ledger(

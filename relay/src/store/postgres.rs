@@ -38,7 +38,7 @@ use super::delivery::{
 use super::lease::{Trouble, on_lease, told};
 use super::reduce;
 use super::replica::{MappingRow, ReplicaRow};
-use super::undelivered::{Counts, PartitionState};
+use super::undelivered::{Counts, StoredPartition};
 use super::upkeep::{Migration, Partitions, Upkeep};
 use super::{Open, Store, StoreError};
 
@@ -165,7 +165,7 @@ impl Store for PostgresStore {
         &self,
         stream: &Stream,
         partition: &Partition,
-    ) -> Result<PartitionState, StoreError> {
+    ) -> Result<StoredPartition, StoreError> {
         on_lease!(self, "loading a partition", |connection| async {
             let watermarks = match self.streams.find(connection, stream).await? {
                 Some(id) => ledger::find_watermarks(connection, id).await?,
@@ -173,7 +173,7 @@ impl Store for PostgresStore {
             };
             let parked =
                 parked::find_of_partition(connection, &stream.destination, partition).await?;
-            Ok(PartitionState { parked, watermarks })
+            Ok(StoredPartition { parked, watermarks })
         })
     }
 

@@ -26,7 +26,7 @@ use super::lease::{Trouble, on_lease};
 use super::migrations::{SQLITE, applied};
 use super::reduce;
 use super::replica::{MappingRow, ReplicaRow};
-use super::undelivered::{Counts, PartitionState};
+use super::undelivered::{Counts, StoredPartition};
 use super::upkeep::{Migration, Partitions, Upkeep};
 use super::{Open, Store, StoreError};
 
@@ -128,7 +128,7 @@ impl Store for SqliteStore {
         &self,
         stream: &Stream,
         partition: &Partition,
-    ) -> Result<PartitionState, StoreError> {
+    ) -> Result<StoredPartition, StoreError> {
         on_lease!(self, "loading a partition", |connection| async {
             let watermarks = match ledger::find_stream(connection, stream).await? {
                 Some(id) => ledger::find_watermarks(connection, id).await?,
@@ -136,7 +136,7 @@ impl Store for SqliteStore {
             };
             let parked =
                 parked::find_of_partition(connection, &stream.destination, partition).await?;
-            Ok(PartitionState { parked, watermarks })
+            Ok(StoredPartition { parked, watermarks })
         })
     }
 

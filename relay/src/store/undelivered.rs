@@ -7,7 +7,7 @@ use super::words::Table;
 
 /// What the store holds of one partition.
 #[derive(Debug, Clone, Default)]
-pub struct PartitionState {
+pub struct StoredPartition {
     /// Undelivered records read from this partition, of any state, in the order in which they were first parked.
     pub parked: Vec<ParkedEntry>,
     /// Partition number and highest acknowledged version, for every partition of the stream. After a change of the
