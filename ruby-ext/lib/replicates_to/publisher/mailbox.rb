@@ -10,7 +10,8 @@ module ReplicatesTo
       # A larger transaction is left to the sweep, so that it cannot hold up the small ones behind it.
       TRANSACTION_ROWS_MAX = 1_000
 
-      # wakes is [[database, ids], …], sweeps is [[after, queue to answer on], …].
+      # wakes is {database => ids}: what several transactions noted is read together. sweeps is [[after, queue to answer
+      # on], …].
       Work = Struct.new(:wakes, :sweeps)
 
       # @return [Float, nil] when the process must be gone, in monotonic seconds
@@ -19,7 +20,7 @@ module ReplicatesTo
       def initialize
         @mutex = Mutex.new
         @changed = ConditionVariable.new
-        @wakes = []
+        @wakes = {}
         @rows = 0
         @sweeps = []
         @reports = false
@@ -31,7 +32,7 @@ module ReplicatesTo
         @mutex.synchronize do
           next false if @deadline || ids.size > TRANSACTION_ROWS_MAX || @rows + ids.size > ROWS_MAX
 
-          @wakes << [database, ids]
+          (@wakes[database] ||= []).concat(ids)
           @rows += ids.size
           @changed.broadcast
           true
@@ -136,7 +137,7 @@ module ReplicatesTo
         @mutex.synchronize { !@deadline.nil? }
       end
 
-      # @return [Array<(String, Array<Integer>)>] what nobody has taken yet
+      # @return [Hash{String => Array<Integer>}] what nobody has taken yet
       def take_wakes
         @mutex.synchronize { clear_wakes }
       end
@@ -145,7 +146,7 @@ module ReplicatesTo
 
       def clear_wakes
         @rows = 0
-        @wakes.tap { @wakes = [] }
+        @wakes.tap { @wakes = {} }
       end
 
       def monotonic
