@@ -1,11 +1,13 @@
-//! From a record's commit to the consumer's answer, at a steady rate that leaves the relay idle most of the time.
+//! From a row's COMMIT in Rails to the consumer's answer, at a steady rate that leaves the relay idle most of the time.
 
-use std::path::Path;
+use std::collections::HashMap;
+use std::io::{BufReader, Read, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use anyhow::ensure;
-use relay_test_support::kafka::Producer;
+use anyhow::{Context, ensure};
 use relay_test_support::relay::{RelayConfig, RelayProcess};
 use relay_test_support::scene::Scene;
 use relay_test_support::wait::wait_until;
@@ -13,16 +15,16 @@ use serde_json::json;
 
 use crate::report::{Report, quantile};
 use crate::sink::{Sink, header};
-use crate::traffic::{self, CONCURRENCY, DESTINATION, PARTITIONS};
+use crate::traffic::{CONCURRENCY, DESTINATION, MODEL, PARTITIONS, SOURCE};
 use crate::usage::Usage;
 
-/// Records sent before counting, while connections open and the group settles.
+/// Rows written before counting, while connections open and the group settles.
 const WARM_UP: u64 = 200;
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// When each version was committed, and when it was answered first.
-type Times = Arc<Mutex<Vec<(Option<Instant>, Option<Instant>)>>>;
+/// Moments by key, in nanoseconds since 1970: the clock that two processes share.
+type Moments = HashMap<String, u64>;
 
 pub fn run(relay: &Path, rate: u64, seconds: u64) -> anyhow::Result<Report> {
     ensure!(
@@ -30,37 +32,30 @@ pub fn run(relay: &Path, rate: u64, seconds: u64) -> anyhow::Result<Report> {
         "rate and seconds must be above 0, not {rate} and {seconds}"
     );
     let records = rate * seconds;
-    let total = WARM_UP + records;
-    let times: Times = Arc::new(Mutex::new(vec![(None, None); usize::try_from(total)? + 1]));
-    let answered = times.clone();
-    let sink = Sink::start(move |request| note_answer(&answered, request))?;
+    let answered: Arc<Mutex<Moments>> = Arc::default();
+    let noting = answered.clone();
+    let sink = Sink::start(move |request| note_answer(&noting, request))?;
 
     let scene = Scene::new();
-    let topic = scene.create_topic(traffic::SOURCE, DESTINATION, traffic::MODEL, PARTITIONS);
+    scene.create_topic(SOURCE, DESTINATION, MODEL, PARTITIONS);
     let config = RelayConfig::new(&scene).destination(DESTINATION, &sink.url(), "");
     let mut process = RelayProcess::start_ready(relay, config);
-    let producer = Producer::new();
-    let publish = |version: u64| {
-        let record = traffic::record(version);
-        times.lock().expect("no panic")[index(version)].0 = Some(Instant::now());
-        producer.send(&topic, &record);
-        producer.poll();
-    };
-
-    (1..=WARM_UP).for_each(publish);
+    let mut writer = Writer::start(&scene.topic_prefix(), records, rate)?;
     wait_until("the first records", PATIENCE, || sink.count() >= WARM_UP);
     let before = Usage::of(process.pid())?;
-    let started = Instant::now();
-    for number in 1..=records {
-        let due = started + Duration::from_secs(1) * u32::try_from(number)? / u32::try_from(rate)?;
-        std::thread::sleep(due.saturating_duration_since(Instant::now()));
-        publish(WARM_UP + number);
-    }
-    wait_until("the last record", PATIENCE, || sink.count() >= total);
+    let committed = writer.write()?;
+    wait_until("the last record", PATIENCE, || {
+        sink.count() >= WARM_UP + records
+    });
     let after = Usage::of(process.pid())?;
     process.terminate(PATIENCE);
 
-    let milliseconds = latencies(&times);
+    let milliseconds = latencies(&committed, &answered.lock().expect("no panic"))?;
+    ensure!(
+        milliseconds.len() as u64 == records,
+        "{} of {records} rows were timed",
+        milliseconds.len()
+    );
     let cpu = after.cpu_us_per_record(&before, records);
     Ok(report(
         &milliseconds,
@@ -71,25 +66,62 @@ pub fn run(relay: &Path, rate: u64, seconds: u64) -> anyhow::Result<Report> {
     ))
 }
 
-fn note_answer(times: &Times, request: &[u8]) {
-    let version = header(request, "replicates-to-version").and_then(|text| text.parse().ok());
-    let mut times = times.lock().expect("no panic");
-    if let Some((_, answered)) = version.and_then(|version: u64| times.get_mut(index(version))) {
-        answered.get_or_insert_with(Instant::now);
+/// A Rails process that creates rows.
+struct Writer(Child);
+
+impl Writer {
+    fn start(topic_prefix: &str, records: u64, rate: u64) -> anyhow::Result<Self> {
+        let script = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("latency/writer.rb");
+        let child = Command::new("ruby")
+            .arg(&script)
+            .arg(topic_prefix)
+            .args([WARM_UP, records, rate].map(|number| number.to_string()))
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .with_context(|| script.display().to_string())?;
+        Ok(Self(child))
+    }
+
+    /// Lets it write, and hears when each row was committed.
+    fn write(&mut self) -> anyhow::Result<Moments> {
+        let mut input = self.0.stdin.take().context("its input is ours")?;
+        writeln!(input, "go")?;
+        let mut output = String::new();
+        let pipe = self.0.stdout.take().context("its output is ours")?;
+        BufReader::new(pipe).read_to_string(&mut output)?;
+        let ended = self.0.wait()?;
+        ensure!(ended.success(), "the writer failed: {ended}");
+        Ok(serde_json::from_str(&output)?)
     }
 }
 
-fn index(version: u64) -> usize {
-    usize::try_from(version).expect("a 64-bit machine")
+impl Drop for Writer {
+    /// A benchmark that failed leaves no process behind; its input ends, and so does it.
+    fn drop(&mut self) {
+        drop(self.0.stdin.take());
+        // It has ended already when all went well.
+        let _ = self.0.wait();
+    }
 }
 
-fn latencies(times: &Times) -> Vec<f64> {
-    let times = times.lock().expect("no panic");
-    let counted = times[index(WARM_UP) + 1..].iter();
-    counted
-        .map(|(committed, answered)| {
-            let latency = answered.expect("answered") - committed.expect("committed");
-            latency.as_secs_f64() * 1e3
+fn note_answer(answered: &Mutex<Moments>, request: &[u8]) {
+    let now = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .expect("after 1970");
+    let now = u64::try_from(now.as_nanos()).expect("before 2554");
+    if let Some(key) = header(request, "replicates-to-key") {
+        let mut answered = answered.lock().expect("no panic");
+        answered.entry(key.to_owned()).or_insert(now);
+    }
+}
+
+fn latencies(committed: &Moments, answered: &Moments) -> anyhow::Result<Vec<f64>> {
+    committed
+        .iter()
+        .map(|(key, commit)| {
+            let answer = answered.get(key).context("a row was not answered")?;
+            Ok(Duration::from_nanos(answer.saturating_sub(*commit)).as_secs_f64() * 1e3)
         })
         .collect()
 }
@@ -110,7 +142,7 @@ fn report(milliseconds: &[f64], records: u64, rate: u64, cpu: f64, resident_byte
         records_per_second: rate as f64,
         memory_bytes: vec![resident_bytes],
         settings: json!({
-            "partitions": PARTITIONS, "concurrency": CONCURRENCY, "store": "postgres",
+            "partitions": PARTITIONS, "concurrency": CONCURRENCY, "store": "postgres", "from": "COMMIT in Rails",
         }),
         baseline: None,
     }

@@ -3,7 +3,7 @@
 //! Prints one JSON object per result; `bin/bench` starts what is needed and makes the table. In this order:
 //!
 //! - [`relay`]: CPU, throughput and memory of a relay with a full topic before it, beside [`floor`]
-//! - [`latency`]: from the commit to the consumer's answer
+//! - [`latency`]: from the commit in Rails to the consumer's answer
 //! - [`sink`]: the endpoint
 //! - [`usage`]: what a process has used
 //! - [`report`]: the result as `bin/bench` keeps it
@@ -38,12 +38,12 @@ enum Benchmark {
         #[arg(long, default_value_t = 500_000)]
         records: u64,
     },
-    /// Time from a record's commit to the consumer's answer, at a steady rate.
+    /// Time from a row's COMMIT in Rails to the consumer's answer, at a steady rate.
     Latency {
         /// The release build of replicates-relay.
         #[arg(long)]
         relay: PathBuf,
-        /// Records a second.
+        /// Rows a second.
         #[arg(long, default_value_t = 200)]
         rate: u64,
         #[arg(long, default_value_t = 30)]
