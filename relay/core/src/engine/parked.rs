@@ -140,9 +140,10 @@ impl Parked {
     /// A delivery that is on its way begins a new budget.
     pub fn renew(&mut self, entry: ParkedEntry) {
         let id = entry.subject.id;
-        let rows = self.by_key.get_mut(&id.key_hash).into_iter().flatten();
-        for row in rows.filter(|row| row.entry.subject.id == id) {
-            row.entry = entry.clone();
+        let of_key = self.by_key.get_mut(&id.key_hash);
+        let row = of_key.and_then(|rows| rows.iter_mut().find(|row| row.entry.subject.id == id));
+        if let Some(row) = row {
+            row.entry = entry;
         }
     }
 
