@@ -39,7 +39,6 @@ module ReplicatesTo
       end
 
       base.extend(Model, RailsPrivate::WriteStatements)
-      base.include(RecordWrites)
     end
 
     # Sets configuration keys in Ruby; environment variables still win.

@@ -5,6 +5,12 @@ require "replicates_to/declaration"
 module ReplicatesTo
   # Class methods of a model that includes ReplicatesTo.
   module Model
+    # @api private
+    def inherited(subclass)
+      super
+      Registry.changed
+    end
+
     # Publishes the rows of this class to a destination.
     #
     # @param destination [Symbol]

@@ -13,6 +13,9 @@ module ReplicatesTo
     # One change, as read: `created_at` is [seconds, nanoseconds] since 1970.
     Row = Struct.new(:id, :model, :primary_key, :operation, :created_at, :attempts, keyword_init: true)
 
+    # What a covered statement did: rows changed, what it returned to its caller, and the outbox rows it left.
+    Covered = Struct.new(:rows, :result, :ids)
+
     # A row that cannot be published, for people.
     Failing = Struct.new(:id, :model, :primary_key, :attempts, :error, keyword_init: true)
 

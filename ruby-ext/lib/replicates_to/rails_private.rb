@@ -10,6 +10,7 @@ module ReplicatesTo
       ActiveRecord::ConnectionAdapters::Transaction.prepend(TransactionNotes)
       ActiveRecord::Relation.prepend(RelationWrites)
       ActiveRecord::InsertAll.prepend(InsertAllWrites)
+      ActiveRecord::ConnectionAdapters::AbstractAdapter.prepend(CoveredStatements)
     end
 
     # ActiveRecord::ConnectionAdapters::Transaction, parent of real transactions and savepoints.
@@ -41,48 +42,73 @@ module ReplicatesTo
       end
     end
 
-    # Class methods behind save, touch and destroy: each runs one statement on one row and returns what it affected.
-    # The note is made right here, so that no callback that raises afterwards can separate a row from its note.
+    # Class methods behind save, touch, destroy, delete and update_columns: each runs one statement on one row and returns
+    # what it affected. The note is made right here, so that no callback that raises afterwards can separate a row from
+    # its note.
     module WriteStatements
       def _insert_record(*arguments)
-        RailsPrivate.refuse_outside_transaction(self, "_insert_record")
-        returned = super
-        values = arguments.grep(Hash).first || {}
-        Noting.inserted(self, values.fetch(primary_key) { Array(returned).first } || Array(returned).first)
-        returned
+        RailsPrivate.noting(self) do
+          returned = super
+          values = arguments.grep(Hash).first || {}
+          Noting.inserted(self, values.fetch(primary_key) { Array(returned).first } || Array(returned).first)
+          returned
+        end
       end
 
       def _update_record(values, constraints)
-        RailsPrivate.refuse_outside_transaction(self, "_update_record")
-        affected = super
-        Noting.updated(self, values, constraints[primary_key]) if affected.positive?
-        affected
+        RailsPrivate.noting(self) do
+          affected = super
+          Noting.updated(self, values, constraints[primary_key]) if affected.positive?
+          affected
+        end
       end
 
       def _delete_record(constraints)
-        RailsPrivate.refuse_outside_transaction(self, "_delete_record")
-        affected = super
-        Noting.deleted(self, constraints[primary_key]) if affected.positive?
-        affected
+        RailsPrivate.noting(self) do
+          affected = super
+          Noting.deleted(self, constraints[primary_key]) if affected.positive?
+          affected
+        end
       end
     end
 
-    # ActiveRecord::Relation: writes that name no rows. counter caches, increment!, reset_counters, dependent:
+    # ActiveRecord::Relation: writes that name no rows. touch_all, counter caches, increment!, reset_counters, dependent:
     # :delete_all and :nullify all end here.
     module RelationWrites
-      %i[update_all delete_all touch_all update_counters].each do |write|
-        define_method(write) do |*arguments, **options|
-          BulkWrites.refuse(klass, write)
-          options.empty? ? super(*arguments) : super(*arguments, **options)
-        end
+      def update_all(updates)
+        RailsPrivate.covering(klass, BulkWrites.update(klass, updates)) { super }
+      end
+
+      def delete_all
+        RailsPrivate.covering(klass, BulkWrites.delete(klass)) { super }
       end
     end
 
     # ActiveRecord::InsertAll: insert, insert_all, upsert, upsert_all and their bang forms.
     module InsertAllWrites
       def execute
-        BulkWrites.refuse(model, update_duplicates? ? :upsert_all : :insert_all)
-        super
+        # Rails 7.0 takes SQL of the caller's for the update.
+        sql = update_sql if respond_to?(:update_sql)
+        update = sql ? sql.to_s : update_duplicates?
+        RailsPrivate.covering(model, BulkWrites.insert(model, update: update, returning: returning ? true : false)) { super }
+      end
+    end
+
+    # ActiveRecord::ConnectionAdapters::AbstractAdapter: the one statement that a bulk write runs.
+    module CoveredStatements
+      # @return [BulkWrites::Cover, nil] how its rows are to be noted
+      attr_accessor :replicates_to_cover
+
+      def update(arel, name = nil, binds = [])
+        replicates_to_cover ? RailsPrivate.run_covered(self, name) { to_sql(arel, binds) }.rows : super
+      end
+
+      def delete(arel, name = nil, binds = [])
+        replicates_to_cover ? RailsPrivate.run_covered(self, name) { to_sql(arel, binds) }.rows : super
+      end
+
+      def exec_insert_all(sql, name)
+        replicates_to_cover ? RailsPrivate.run_covered(self, name) { sql }.result : super
       end
     end
 
@@ -162,11 +188,41 @@ module ReplicatesTo
         connection_of(model).current_transaction.replicates_to_notes
       end
 
-      # save, touch and destroy always open one; whoever calls these statements without has no commit to publish at.
-      def refuse_outside_transaction(model, write)
-        return if !Noting.on? || connection_of(model).transaction_open?
+      # @yield a statement on one row, and its note, in one transaction
+      def noting(model, &block)
+        Noting.on? && model.replicates? ? in_transaction(connection_of(model), &block) : yield
+      end
 
-        raise BulkWriteRefused, BulkWrites.message(model, write)
+      # @param cover [BulkWrites::Cover, nil]
+      # @yield Rails' own way to the one statement that is covered
+      def covering(model, cover)
+        return yield unless cover
+
+        connection = connection_of(model)
+        in_transaction(connection) do
+          connection.replicates_to_cover = cover
+          yield
+        ensure
+          connection.replicates_to_cover = nil
+        end
+      end
+
+      # @yieldreturn [String] the statement
+      # @return [Outbox::Covered]
+      def run_covered(connection, name)
+        cover = connection.replicates_to_cover
+        connection.replicates_to_cover = nil
+        outbox = Outbox.on(connection).tap(&:verify)
+        covered = outbox.cover(connection.unprepared_statement { yield }, name, cover)
+        connection.current_transaction.replicates_to_notes.add_written(cover.model, covered.ids)
+        covered
+      end
+
+      # What is noted hangs on a transaction that commits. One that is not joinable (fixtures, console --sandbox) does not:
+      # what runs in it gets a savepoint, as every save does.
+      def in_transaction(connection, &block)
+        transaction = connection.current_transaction
+        transaction.open? && transaction.joinable? ? yield : connection.transaction(&block)
       end
 
       # @return [Object] equal for connections to the same database with the same configuration

@@ -5,6 +5,7 @@ module ReplicatesTo
   # kept reference would be the old one.
   module Registry
     @names = []
+    @touching = {}.compare_by_identity
     @mutex = Mutex.new
 
     class << self
@@ -12,6 +13,14 @@ module ReplicatesTo
       # @return [void]
       def add(model)
         @mutex.synchronize { @names |= [model.name] }
+        changed
+      end
+
+      # A class was loaded, or loaded again: which classes write to a table has to be found out anew.
+      #
+      # @return [void]
+      def changed
+        @touching = {}.compare_by_identity
       end
 
       # @return [Array<Class>] concrete models, those of abstract declarations included, in the order they were loaded
@@ -26,13 +35,21 @@ module ReplicatesTo
       # @param model [Class] any ActiveRecord class
       # @return [Class, nil] a replicated class whose rows a write to that class's table may change
       def touched_by(model)
-        models.find do |replicated|
-          replicated == model || (replicated.table_name == model.table_name &&
-            replicated.connection_specification_name == model.connection_specification_name)
-        end
+        touching(model).first
+      end
+
+      # @param model [Class] any ActiveRecord class
+      # @return [Array<Class>] the replicated classes of its table, the class itself first
+      def touching(model)
+        @touching[model] ||= models.select { |replicated| same_table?(replicated, model) }.sort_by { |one| one == model ? 0 : 1 }
       end
 
       private
+
+      def same_table?(replicated, model)
+        replicated == model || (replicated.table_name == model.table_name &&
+          replicated.connection_specification_name == model.connection_specification_name)
+      end
 
       def concrete(model)
         model.descendants.reject(&:abstract_class?)

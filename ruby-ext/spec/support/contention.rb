@@ -48,7 +48,8 @@ class Contention
   end
 
   def kinds
-    %i[change twice stale_change no_op no_op savepoint] + (@create_and_delete ? %i[come_and_go] : [])
+    %i[change twice stale_change no_op no_op savepoint in_bulk many columns counter upsert bulk_and_save] +
+      (@create_and_delete ? %i[come_and_go come_and_go_in_bulk] : [])
   end
 
   public
@@ -88,6 +89,44 @@ class Contention
         raise ActiveRecord::Rollback
       end
     end
+  end
+
+  def in_bulk(row)
+    Vehicle.where(id: row.id).update_all(@number => rand(1_000_000))
+  end
+
+  def many(row)
+    Vehicle.where(id: row.id..(row.id + 5)).update_all("#{@number} = #{@number} + 1")
+  end
+
+  def columns(row)
+    row.update_columns(plate: "C#{rand(1_000_000)}")
+  end
+
+  def counter(row)
+    row.increment!(@number)
+  end
+
+  # Writes every column, most of them as they were read.
+  def upsert(row)
+    Vehicle.upsert_all([row.attributes.merge("plate" => "U#{rand(1_000_000)}")])
+  end
+
+  def bulk_and_save(row)
+    Vehicle.transaction do
+      Vehicle.where(id: row.id).update_all(plate: "B#{rand(1_000_000)}")
+      sleep(rand * 0.005)
+      row.update!(@number => rand(1_000_000))
+      Vehicle.transaction(requires_new: true) do
+        Vehicle.where(id: row.id).update_all(plate: "rolled back")
+        raise ActiveRecord::Rollback
+      end
+    end
+  end
+
+  def come_and_go_in_bulk(row)
+    Vehicle.where(id: row.id).delete_all
+    Vehicle.insert_all([row.attributes]) if rand < 0.8
   end
 
   def come_and_go(row)

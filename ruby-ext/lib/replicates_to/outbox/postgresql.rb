@@ -23,6 +23,30 @@ module ReplicatesTo
         end
       end
 
+      # A primary key whose JSON this database writes as Ruby does; the others are noted by way of Ruby.
+      SAME_JSON = %i[integer string text uuid enum citext].freeze
+
+      # The statement itself writes the outbox rows, however many rows it changes.
+      #
+      # @return [Covered]
+      def cover(statement, name, cover)
+        return super unless cover.returning.nil? && same_json?(cover.model)
+
+        values = {statement: Arel.sql(statement + returning(cover)), source: ReplicatesTo.config["source"], key: key_sql(cover.model),
+                  operation: cover.operation, classes: Arel.sql(cover.classes.map { |naming| "(#{class_sql(naming)})" }.join(", "))}
+        # More ids than a publisher takes on need not travel: one more says that they are the sweep's.
+        ids_max = Publisher::Mailbox::TRANSACTION_ROWS_MAX + 1
+        row = @connection.exec_insert_all(fill(<<~SQL, values), name).first
+          with changed as (%<statement>s), noted as (
+            insert into replicates_to_outbox (source, model, primary_key, operation, created_at)
+            select %<source>s, class.name, json_build_array(%<key>s)::text, %<operation>s, clock_timestamp()
+            from changed cross join lateral (values %<classes>s) as class (name) where class.name is not null
+            returning id)
+          select (select count(*) from changed) as rows, (select to_json((array_agg(id))[1:#{ids_max}])::text from noted) as ids
+        SQL
+        Covered.new(Integer(row["rows"]), nil, JSON.parse(row["ids"] || "[]"))
+      end
+
       # Takes the next rows that nobody has published, for this process alone: the lock is held for this statement, and
       # by moving next_at no other process enqueues them again while Kafka is slow.
       #
@@ -118,6 +142,22 @@ module ReplicatesTo
 
       def age_of(time)
         "extract(epoch from clock_timestamp() - #{time})::float8"
+      end
+
+      def same_json?(model)
+        SAME_JSON.include?(model.type_for_attribute(model.primary_key).type)
+      end
+
+      def key_sql(model)
+        Arel.sql(model.type_for_attribute(model.primary_key).type == :integer ? "#{OWN}key" : "#{OWN}key::text")
+      end
+
+      def class_sql(naming)
+        default = @connection.quote(naming.default)
+        return "#{default}::text" if naming.names.empty?
+
+        cases = naming.names.map { |value, name| "when #{@connection.quote(value)} then #{@connection.quote(name)}" }
+        "case #{@connection.quote_column_name(OWN + naming.column)} #{cases.join(' ')} else #{default} end"
       end
 
       def lock_key(source)

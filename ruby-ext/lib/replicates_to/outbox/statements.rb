@@ -8,6 +8,9 @@ module ReplicatesTo
     class Statements < SQL
       MISSING = "table replicates_to_outbox is missing: run rails g replicates_to:install, then rails db:migrate"
 
+      # What the names of columns begin with that a covered statement returns for the outbox alone.
+      OWN = "replicates_to_"
+
       # Refuses an outbox whose ids could not be versions. Looked at once for each database and process.
       #
       # @raise [ConfigurationError]
@@ -24,6 +27,20 @@ module ReplicatesTo
       # @return [Set] databases whose outbox was found right
       def self.verified
         @verified ||= Concurrent::Set.new
+      end
+
+      # Runs a statement that changes rows, and notes those it says it changed.
+      #
+      # @param statement [String]
+      # @param name [String] for Rails' log
+      # @param cover [BulkWrites::Cover]
+      # @return [Covered]
+      def cover(statement, name, cover)
+        # exec_insert_all because it takes SQL, returns rows and clears the query cache.
+        result = @connection.exec_insert_all(statement + returning(cover), name)
+        rows = result.to_a.flat_map { |row| noted_of(cover, row) }
+        own = result.columns.reject { |column| column.start_with?(OWN) }
+        Covered.new(result.length, without_own(result, own), insert(ReplicatesTo.config["source"], rows))
       end
 
       # @param ids [Array<Integer>]
@@ -109,6 +126,28 @@ module ReplicatesTo
       end
 
       private
+
+      def returning(cover)
+        columns = [[cover.model.primary_key, "#{OWN}key"], *cover.classes.filter_map(&:column).uniq.map { |name| [name, OWN + name] }]
+        list = columns.map { |column, name| "#{@connection.quote_column_name(column)} as #{@connection.quote_column_name(name)}" }
+        "#{cover.returning ? ',' : ' returning'} #{list.join(', ')}"
+      end
+
+      def noted_of(cover, row)
+        value = cover.model.type_for_attribute(cover.model.primary_key).deserialize(row["#{OWN}key"])
+        primary_key = PrimaryKey.dump(cover.model, value)
+        cover.classes.filter_map do |naming|
+          name = naming.of(naming.column && row[OWN + naming.column])
+          [name, primary_key, cover.operation] if name
+        end
+      end
+
+      # The caller sees what its own statement would have returned.
+      def without_own(result, columns)
+        return ActiveRecord::Result.new([], []) if columns.empty?
+
+        ActiveRecord::Result.new(columns, result.rows.map { |row| row.first(columns.size) }, result.column_types.slice(*columns))
+      end
 
       def row(values)
         Row.new(id: values["id"], model: values["model"], primary_key: values["primary_key"], operation: values["operation"],
