@@ -8,6 +8,8 @@ require "replicates_to/configuration"
 require "replicates_to/registry"
 require "replicates_to/primary_key"
 require "replicates_to/outbox"
+require "replicates_to/origin"
+require "replicates_to/note"
 require "replicates_to/notes"
 require "replicates_to/noting"
 require "replicates_to/bulk_writes"
@@ -67,6 +69,16 @@ module ReplicatesTo
     # @return [Object] the block's value
     def disabled(&block)
       Noting.without(&block)
+    end
+
+    # Writes made by this thread inside the block were caused by a record of that application: they are not published to the
+    # destination of its name. The receiver does this for what it applies.
+    #
+    # @param source [String]
+    # @yield nests, and may raise
+    # @return [Object] the block's value
+    def with_origin(source, &block)
+      Origin.within(source, &block)
     end
 
     # @param timeout [Numeric] seconds

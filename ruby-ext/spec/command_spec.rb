@@ -65,7 +65,7 @@ ADAPTERS.each do |adapter|
 
       it "warns when nothing is noted, and of rows that cannot be published" do
         Settings.apply(enabled: false)
-        outbox.insert("monolith", [["Vehicle", "[1]", "update"]])
+        outbox.insert("monolith", [note("Vehicle", "[1]", "update")])
         outbox.fail(ActiveRecord::Base.connection.select_value("select id from replicates_to_outbox"), "boom", 5)
         check(CREATE_TOPICS: "1")
         expect(lines).to include("warn  config              enabled is false: nothing is noted",
@@ -110,14 +110,14 @@ ADAPTERS.each do |adapter|
 
       it "publishes what is older than AFTER, then ends with ONCE" do
         vehicle = ReplicatesTo.disabled { Vehicle.create!(plate: "KA-1") }
-        outbox.insert("monolith", [["Vehicle", "[#{vehicle.id}]", "update"]])
+        outbox.insert("monolith", [note("Vehicle", "[#{vehicle.id}]", "update")])
         expect(described_class.sweep(out: out, env: {"ONCE" => "1", "AFTER" => "0s"})).to eq(0)
         expect(lines.last).to eq("swept 1 rows, 0 cannot be published")
         expect(topic(Vehicle, :billing).records.size).to eq(1)
       end
 
       it "prints rows that cannot be published, with their errors, and fails" do
-        outbox.insert("monolith", [["Gone", "[7]", "update"]])
+        outbox.insert("monolith", [note("Gone", "[7]", "update")])
         expect(described_class.sweep(out: out, env: {"ONCE" => "1", "AFTER" => "0s"})).to eq(1)
         expect(lines).to eq(["Gone [7]  1 attempts  Gone is not a replicated model of this application",
                              "swept 1 rows, 1 cannot be published"])
@@ -133,7 +133,7 @@ ADAPTERS.each do |adapter|
       it "shows what waits, what cannot be published, and runs" do
         Models.topics.each { |name| Topic.new(name).create }
         described_class.backfill(%w[Vehicle billing], out: StringIO.new, env: {})
-        outbox.insert("monolith", [["Vehicle", "[1]", "update"]])
+        outbox.insert("monolith", [note("Vehicle", "[1]", "update")])
         outbox.fail(ActiveRecord::Base.connection.select_value("select id from replicates_to_outbox"), "boom", 5)
         expect(described_class.status(out: out, env: {})).to eq(0)
         expect(lines).to match([/\Aoutbox  1 rows, the oldest \d+\.\d s, 1 cannot be published\z/, "  Vehicle [1]  1 attempts  boom",

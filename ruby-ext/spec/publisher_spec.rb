@@ -159,7 +159,7 @@ ADAPTERS.each do |adapter|
     it "names a model that is gone" do
       Vehicle.create!(plate: "KA-1")
       ReplicatesTo.flush(timeout: 20)
-      outbox.insert("monolith", [["Gone", "[1]", "update"]])
+      outbox.insert("monolith", [note("Gone", "[1]", "update")])
       age_outbox
       ReplicatesTo.publisher.sweep(10)
       Waiting.until_true { errors.compact.any? }
@@ -178,7 +178,7 @@ ADAPTERS.each do |adapter|
 
     it "sweeps rows that are older than `after`, and no others" do
       ReplicatesTo.disabled { Vehicle.create!(plate: "KA-1") }
-      outbox.insert("monolith", [["Vehicle", "[#{Vehicle.first.id}]", "update"]])
+      outbox.insert("monolith", [note("Vehicle", "[#{Vehicle.first.id}]", "update")])
       expect(ReplicatesTo.publisher.sweep(10)).to eq(0)
       age_outbox
       expect(ReplicatesTo.publisher.sweep(10)).to eq(1)
@@ -186,13 +186,13 @@ ADAPTERS.each do |adapter|
     end
 
     it "sweeps rows of its own source only" do
-      outbox.insert("another", [["Vehicle", "[1]", "update"]])
+      outbox.insert("another", [note("Vehicle", "[1]", "update")])
       age_outbox
       expect(ReplicatesTo.publisher.sweep(10)).to eq(0)
     end
 
     it "leaves rows that another sweep took to that one" do
-      outbox.insert("monolith", [["Vehicle", "[1]", "update"]])
+      outbox.insert("monolith", [note("Vehicle", "[1]", "update")])
       age_outbox
       expect(outbox.take("monolith", after: 10, floor: 0, limit: 10, lease: 30).size).to eq(1)
       expect(outbox.take("monolith", after: 10, floor: 0, limit: 10, lease: 30)).to be_nil.or eq([])
@@ -264,7 +264,7 @@ ADAPTERS.each do |adapter|
         SQL
         url = URI(@database.config[:url]).tap { |uri| uri.user = role }
         ActiveRecord::Base.establish_connection(@database.config.merge(url: url.to_s))
-        outbox.insert("monolith", [["Vehicle", "[#{vehicle.id}]", "update"]])
+        outbox.insert("monolith", [note("Vehicle", "[#{vehicle.id}]", "update")])
         age_outbox
         ReplicatesTo.publisher.sweep(10)
         Waiting.until_true { errors.compact.any? }

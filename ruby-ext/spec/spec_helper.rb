@@ -46,6 +46,10 @@ RSpec.shared_context "with a database on" do |adapter|
     ReplicatesTo::Outbox.on(ActiveRecord::Base.connection)
   end
 
+  def note(model, primary_key, operation)
+    ReplicatesTo::Note.new(model: model, primary_key: primary_key, operation: operation)
+  end
+
   # What was noted, in the order of versions: [["Vehicle", 1, "create"], …]
   def noted
     rows = ActiveRecord::Base.connection.select_rows("select model, primary_key, operation from replicates_to_outbox order by id")

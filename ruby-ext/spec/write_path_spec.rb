@@ -115,7 +115,7 @@ ADAPTERS.each do |adapter|
 
     it "slices very many rows" do
       notes = ReplicatesTo::Notes.new
-      12_000.times { |n| notes.add(Vehicle, n, "update") }
+      12_000.times { |n| notes.add(Vehicle, note("Vehicle", "[#{n}]", "update")) }
       ids = ActiveRecord::Base.transaction { notes.flush(ActiveRecord::Base.connection) }
       expect(ids.uniq.size).to eq(12_000)
       expect(noted.map { |_, primary_key, _| primary_key }).to eq((0...12_000).to_a)

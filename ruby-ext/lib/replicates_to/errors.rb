@@ -26,4 +26,7 @@ module ReplicatesTo
 
   # The same backfill is running elsewhere, or was begun under another mapping.
   class RunConflict < Error; end
+
+  # `replicate!` of a record that has no row.
+  class NotPersisted < Error; end
 end

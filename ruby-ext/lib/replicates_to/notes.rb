@@ -1,13 +1,13 @@
 # frozen_string_literal: true
 
 module ReplicatesTo
-  # The rows that statements of one transaction (or savepoint) changed: class, primary key and operation, one entry a
-  # row. They hang on the transaction, move to its parent when a savepoint is released, and vanish when it is rolled back.
+  # The rows that statements of one transaction (or savepoint) changed, one note a row. They hang on the transaction, move
+  # to its parent when a savepoint is released, and vanish when it is rolled back.
   #
   # Statements that note what they change themselves leave the ids of their outbox rows here.
   class Notes
     def initialize
-      @operations = {}
+      @notes = {}
       @written = []
     end
 
@@ -18,12 +18,11 @@ module ReplicatesTo
     attr_reader :database
 
     # @param model [Class] the row's class
-    # @param primary_key [Object] as the model reads it
-    # @param operation [String] create, update or delete
+    # @param note [Note]
     # @return [void]
-    def add(model, primary_key, operation)
+    def add(model, note)
       @database ||= model.connection_specification_name
-      note([model.name, PrimaryKey.dump(model, primary_key)], operation)
+      merge_note(note)
     end
 
     # @param model [Class]
@@ -38,19 +37,18 @@ module ReplicatesTo
     # @return [void]
     def merge(savepoint)
       @database ||= savepoint.database
-      savepoint.each { |row, operation| note(row, operation) }
+      savepoint.each { |note| merge_note(note) }
       @written.concat(savepoint.written)
     end
 
-    # @yieldparam row [(String, String)] class name, primary key as JSON
-    # @yieldparam operation [String]
+    # @yieldparam note [Note]
     def each(&block)
-      @operations.each(&block)
+      @notes.each_value(&block)
     end
 
     # @return [Boolean]
     def empty?
-      @operations.empty? && @written.empty?
+      @notes.empty? && @written.empty?
     end
 
     # Writes one outbox row for each noted row, while the transaction still holds their locks: that is why their ids
@@ -59,19 +57,18 @@ module ReplicatesTo
     # @param connection [ActiveRecord::ConnectionAdapters::AbstractAdapter]
     # @return [Array<Integer>] the ids of all outbox rows of the transaction
     def flush(connection)
-      return @written if @operations.empty?
+      return @written if @notes.empty?
 
       outbox = Outbox.on(connection)
       outbox.verify
-      rows = @operations.map { |(model, primary_key), operation| [model, primary_key, operation] }
-      @written + outbox.insert(ReplicatesTo.config["source"], rows)
+      @written + outbox.insert(ReplicatesTo.config["source"], @notes.values)
     end
 
     private
 
-    # The last operation says what became of the row, but a row created here and then updated was still created here.
-    def note(row, operation)
-      @operations[row] = operation unless @operations[row] == "create" && operation == "update"
+    def merge_note(note)
+      earlier = @notes[note.identity]
+      @notes[note.identity] = earlier ? earlier.merge(note) : note
     end
   end
 end

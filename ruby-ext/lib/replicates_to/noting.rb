@@ -45,14 +45,34 @@ module ReplicatesTo
       note(model, primary_key, "delete")
     end
 
+    # A row that nobody wrote, but whose lock is held.
+    #
+    # @param base [Class] base class of its table
+    # @param class_name [String, nil] the row's own class, if that is replicated
+    # @param destinations [Array<String>, nil] nil: all
+    # @return [Boolean] whether it was noted
+    def requested(base, class_name, primary_key, destinations)
+      return false unless class_name
+
+      add(base, Note.new(model: class_name, primary_key: PrimaryKey.dump(base, primary_key), operation: "update",
+                         origin: Origin.current, destinations: destinations))
+      true
+    end
+
     def note(model, primary_key, operation)
       return unless on? && model.replicates?
 
       raise MappingError, PrimaryKey.missing(model) unless model.primary_key.is_a?(String)
 
-      RailsPrivate.notes_of(model).add(model, primary_key, operation)
+      add(model, Note.new(model: model.name, primary_key: PrimaryKey.dump(model, primary_key), operation: operation,
+                          origin: Origin.current))
     end
     private_class_method :note
+
+    def add(model, note)
+      RailsPrivate.notes_of(model).add(model, note)
+    end
+    private_class_method :add
 
     def siblings(model)
       [model.base_class, *model.base_class.descendants].select do |sibling|

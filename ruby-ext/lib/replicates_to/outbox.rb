@@ -10,8 +10,15 @@ module ReplicatesTo
     TABLE = "replicates_to_outbox"
     ADAPTERS = {"PostgreSQL" => PostgreSQL, "PostGIS" => PostgreSQL, "SQLite" => SQLite}.freeze
 
-    # One change, as read: `created_at` is [seconds, nanoseconds] since 1970.
-    Row = Struct.new(:id, :model, :primary_key, :operation, :created_at, :attempts, keyword_init: true)
+    # One change, as read: `keys` are those of a row that cannot tell them itself, by destination; `destinations` the only
+    # ones it is for, nil for all; `created_at` is [seconds, nanoseconds] since 1970.
+    Row = Struct.new(:id, :model, :primary_key, :operation, :keys, :origin, :destinations, :created_at, :attempts, keyword_init: true) do
+      # @param destination [Symbol]
+      # @return [Boolean]
+      def for?(destination)
+        (destinations.nil? || destinations.include?(destination.to_s)) && !Origin.of?(origin, destination)
+      end
+    end
 
     # What a covered statement did: rows changed, what it returned to its caller, and the outbox rows it left.
     Covered = Struct.new(:rows, :result, :ids)

@@ -11,6 +11,6 @@ RSpec.describe "require \"replicates_to/receiver\"" do
     expect(status).to be_success, errors
     features = output.lines.map { |line| line.strip.sub(%r{.*/lib/}, "") }
     expect(features).to include("replicates_to/receiver.rb")
-    expect(features).to all(match(%r{\Areplicates_to/(errors|nearest|log_subscriber|receiver(/\w+)?)\.rb\z}))
+    expect(features).to all(match(%r{\Areplicates_to/(errors|nearest|origin|log_subscriber|receiver(/\w+)?)\.rb\z}))
   end
 end

@@ -7,12 +7,12 @@ module Wire
   OPERATIONS = {1 => "create", 2 => "update", 3 => "delete", 4 => "snapshot"}.freeze
 
   Record = Struct.new(:source, :model, :key, :operation, :version, :committed_at, :fingerprint, :run_id, :attributes, :sensitive,
-                      :volatile, :partition_number, :offset, keyword_init: true)
+                      :volatile, :origin, :partition_number, :offset, keyword_init: true)
 
   module_function
 
   def record(bytes)
-    record = Record.new(attributes: {}, sensitive: [], volatile: [])
+    record = Record.new(attributes: {}, sensitive: [], volatile: [], origin: "")
     each_field(bytes) do |number, value|
       case number
       when 1 then record.source = text(value)
@@ -24,6 +24,7 @@ module Wire
       when 7 then record.fingerprint = value.unpack1("Q<")
       when 8 then record.run_id = text(value)
       when 9 then field(record, value)
+      when 10 then record.origin = text(value)
       else raise "unknown field #{number} of Record"
       end
     end

@@ -9,15 +9,15 @@ module ReplicatesTo
       # A million rows in one VALUES list took 9 s and 1.7 GB of the backend; slices through unnest a third and 150 MB.
       SLICE = 5_000
 
-      # @param rows [Array<(String, String, String)>] model, primary key, operation
+      # @param notes [Array<Note>]
       # @return [Array<Integer>] their ids, drawn while the caller holds the locks of the rows they name
-      def insert(source, rows)
-        rows.each_slice(SLICE).flat_map do |slice|
-          models, primary_keys, operations = slice.transpose.map { |values| array(values) }
-          ids(<<~SQL, source: source, models: models, primary_keys: primary_keys, operations: operations)
-            insert into replicates_to_outbox (source, model, primary_key, operation, created_at)
-            select %<source>s, note.model, note.primary_key, note.operation, clock_timestamp()
-            from unnest(%<models>s::text[], %<primary_keys>s::text[], %<operations>s::text[]) as note (model, primary_key, operation)
+      def insert(source, notes)
+        notes.each_slice(SLICE).flat_map do |slice|
+          columns = COLUMNS.zip(slice.map(&:columns).transpose).to_h { |name, values| [name.to_sym, array(values)] }
+          ids(<<~SQL, source: source, **columns)
+            insert into replicates_to_outbox (source, #{COLUMNS.join(', ')}, created_at)
+            select %<source>s, note.*, clock_timestamp()
+            from unnest(#{COLUMNS.map { |name| "%<#{name}>s::text[]" }.join(', ')}) as note
             returning id
           SQL
         end
@@ -32,14 +32,15 @@ module ReplicatesTo
       def cover(statement, name, cover)
         return super unless cover.returning.nil? && same_json?(cover.model)
 
+        classes = cover.classes.map { |naming| "(#{class_sql(naming)})" }.join(", ")
         values = {statement: Arel.sql(statement + returning(cover)), source: ReplicatesTo.config["source"], key: key_sql(cover.model),
-                  operation: cover.operation, classes: Arel.sql(cover.classes.map { |naming| "(#{class_sql(naming)})" }.join(", "))}
+                  operation: cover.operation, origin: Origin.current, classes: Arel.sql(classes)}
         # More ids than a publisher takes on need not travel: one more says that they are the sweep's.
         ids_max = Publisher::Mailbox::TRANSACTION_ROWS_MAX + 1
         row = @connection.exec_insert_all(fill(<<~SQL, values), name).first
           with changed as (%<statement>s), noted as (
-            insert into replicates_to_outbox (source, model, primary_key, operation, created_at)
-            select %<source>s, class.name, json_build_array(%<key>s)::text, %<operation>s, clock_timestamp()
+            insert into replicates_to_outbox (source, model, primary_key, operation, origin, created_at)
+            select %<source>s, class.name, json_build_array(%<key>s)::text, %<operation>s, %<origin>s, clock_timestamp()
             from changed cross join lateral (values %<classes>s) as class (name) where class.name is not null
             returning id)
           select (select count(*) from changed) as rows, (select to_json((array_agg(id))[1:#{ids_max}])::text from noted) as ids
@@ -97,6 +98,12 @@ module ReplicatesTo
       # @return [void]
       def lock(table)
         @connection.execute("lock table #{table} in share row exclusive mode", "ReplicatesTo")
+      end
+
+      # @param relation [ActiveRecord::Relation]
+      # @return [ActiveRecord::Relation] which locks its rows against every write but not against being referred to
+      def lock_rows(relation)
+        relation.lock("for no key update")
       end
 
       # @return [Boolean]

@@ -13,13 +13,14 @@ module ReplicatesTo
       BUSY_PAUSE = 0.01
       BUSY_SECONDS_MAX = 10
 
-      # @param rows [Array<(String, String, String)>] model, primary key, operation
+      # @param notes [Array<Note>]
       # @return [Array<Integer>] their ids
-      def insert(source, rows)
-        rows.each_slice(SLICE).flat_map do |slice|
-          ids(<<~SQL, source: source, notes: JSON.generate(slice), now: earlier(0))
-            insert into replicates_to_outbox (source, model, primary_key, operation, created_at)
-            select %<source>s, json_extract(value, '$[0]'), json_extract(value, '$[1]'), json_extract(value, '$[2]'), %<now>s
+      def insert(source, notes)
+        values = COLUMNS.each_index.map { |index| "json_extract(value, '$[#{index}]')" }
+        notes.each_slice(SLICE).flat_map do |slice|
+          ids(<<~SQL, source: source, notes: JSON.generate(slice.map(&:columns)), now: earlier(0))
+            insert into replicates_to_outbox (source, #{COLUMNS.join(', ')}, created_at)
+            select %<source>s, #{values.join(', ')}, %<now>s
             from json_each(%<notes>s) order by key
             returning id
           SQL
@@ -87,6 +88,13 @@ module ReplicatesTo
       # @return [void]
       def lock(table)
         execute("update #{table} set id = id where 1 = 0")
+      end
+
+      # @param relation [ActiveRecord::Relation]
+      # @return [ActiveRecord::Relation] whose rows nobody else can write, as this is the one writer now
+      def lock_rows(relation)
+        lock(TABLE)
+        relation
       end
 
       # @return [Boolean]

@@ -8,6 +8,9 @@ module ReplicatesTo
     class Statements < SQL
       MISSING = "table replicates_to_outbox is missing: run rails g replicates_to:install, then rails db:migrate"
 
+      # Columns that a note fills, in the order of {Note#columns}.
+      COLUMNS = %w[model primary_key operation keys origin destinations].freeze
+
       # What the names of columns begin with that a covered statement returns for the outbox alone.
       OWN = "replicates_to_"
 
@@ -38,16 +41,16 @@ module ReplicatesTo
       def cover(statement, name, cover)
         # exec_insert_all because it takes SQL, returns rows and clears the query cache.
         result = @connection.exec_insert_all(statement + returning(cover), name)
-        rows = result.to_a.flat_map { |row| noted_of(cover, row) }
+        notes = result.to_a.flat_map { |row| notes_of(cover, row) }
         own = result.columns.reject { |column| column.start_with?(OWN) }
-        Covered.new(result.length, without_own(result, own), insert(ReplicatesTo.config["source"], rows))
+        Covered.new(result.length, without_own(result, own), insert(ReplicatesTo.config["source"], notes))
       end
 
       # @param ids [Array<Integer>]
       # @return [Array<Row>] those that this session can see, in the order of their ids
       def find(source, ids)
         select(<<~SQL, source: source, ids: ids).map { |values| row(values) }
-          select id, model, primary_key, operation, #{created_at_columns}, attempts
+          select id, #{COLUMNS.join(', ')}, #{created_at_columns}, attempts
           from replicates_to_outbox where source = %<source>s and id in (%<ids>s) order by id
         SQL
       end
@@ -133,12 +136,12 @@ module ReplicatesTo
         "#{cover.returning ? ',' : ' returning'} #{list.join(', ')}"
       end
 
-      def noted_of(cover, row)
+      def notes_of(cover, row)
         value = cover.model.type_for_attribute(cover.model.primary_key).deserialize(row["#{OWN}key"])
         primary_key = PrimaryKey.dump(cover.model, value)
         cover.classes.filter_map do |naming|
           name = naming.of(naming.column && row[OWN + naming.column])
-          [name, primary_key, cover.operation] if name
+          Note.new(model: name, primary_key: primary_key, operation: cover.operation, origin: Origin.current) if name
         end
       end
 
@@ -151,6 +154,8 @@ module ReplicatesTo
 
       def row(values)
         Row.new(id: values["id"], model: values["model"], primary_key: values["primary_key"], operation: values["operation"],
+                keys: values["keys"] ? JSON.parse(values["keys"]) : {}, origin: values["origin"],
+                destinations: values["destinations"] && JSON.parse(values["destinations"]),
                 created_at: [values["seconds"], values["nanoseconds"]], attempts: values["attempts"])
       end
     end

@@ -55,7 +55,7 @@ module ReplicatesTo
       def change(model, row, record)
         change = Change.new(row, [])
         current = record && record.class.respond_to?(:replicates_to_declarations) ? record.class.replicates_to_declarations : {}
-        (current.keys | model.replicates_to_declarations.keys).each do |destination|
+        (current.keys | model.replicates_to_declarations.keys).select { |destination| row.for?(destination) }.each do |destination|
           declared = current.key?(destination)
           add(change, (declared ? record.class : model).replicates_to_mapping(destination), declared ? record : nil)
         rescue ActiveRecord::StatementInvalid

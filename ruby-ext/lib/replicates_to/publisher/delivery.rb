@@ -160,7 +160,7 @@ module ReplicatesTo
         mapping = publication.mapping
         @topics.ensure(mapping.topic)
         bytes = producer.publish(mapping.topic, mapping.schema, publication.key, publication.operation, change.version,
-                                 *change.row.created_at, nil, nil, publication.attributes, token)
+                                 *change.row.created_at, nil, change.row.origin, publication.attributes, token)
         event[bytes ? :records : :full] += 1
         event[:bytes] += bytes.to_i
         return @in_flight.enqueued(token) && 1 if bytes

@@ -2,7 +2,8 @@
 
 module ReplicatesTo
   module Receiver
-    # Applies one record: one transaction, in it the version guard, then the handler's write. Either both stay or none.
+    # Applies one record: one transaction, in it the version guard, then the handler's write. Either both stay or none. What
+    # is written carries the record's source as its origin, up to and including the commit.
     class Applier
       # @param configuration [Configuration]
       def initialize(configuration)
@@ -16,9 +17,11 @@ module ReplicatesTo
         return unknown_model(record) unless handler
 
         connection = nil
-        handler.database.transaction do
-          connection = handler.database.connection
-          write(record, handler, connection)
+        Origin.within(record.source) do
+          handler.database.transaction do
+            connection = handler.database.connection
+            write(record, handler, connection)
+          end
         end || Outcome.new(:invalid_record, message: "the handler rolled back")
       rescue StandardError => e
         refusal(e, record, connection)

@@ -21,6 +21,7 @@ class CreateReplicatesTo < ActiveRecord::Migration[6.1]
       t.text :operation, null: false
       t.text :keys
       t.text :origin
+      t.text :destinations
       t.column :created_at, instant, null: false
       t.integer :attempts, null: false, default: 0
       t.text :error

@@ -1,0 +1,44 @@
+# frozen_string_literal: true
+
+require "json"
+
+module ReplicatesTo
+  # What the statements of one transaction did to one row, as the outbox will say it.
+  #
+  # keys are the public keys that the row had before, by destination, where the row itself cannot tell them: it is gone, or
+  # has another key now. destinations are the only ones that the row was noted for; nil means all.
+  Note = Struct.new(:model, :primary_key, :operation, :keys, :origin, :destinations, keyword_init: true) do
+    # @return [Array] notes with equal identities are one note
+    def identity
+      [model, primary_key]
+    end
+
+    # @param later [Note] of the same row, by a later statement of the transaction
+    # @return [Note]
+    def merge(later)
+      Note.new(model: model, primary_key: primary_key, operation: merged_operation(later), keys: merged_keys(later),
+               origin: (origin if origin == later.origin),
+               destinations: (destinations | later.destinations if destinations && later.destinations))
+    end
+
+    # @return [Array<String, nil>] in the order of the outbox's columns
+    def columns
+      [model, primary_key, operation, keys && JSON.generate(keys), origin, destinations && JSON.generate(destinations)]
+    end
+
+    private
+
+    # The last operation says what became of the row, but a row created here and then updated was still created here.
+    def merged_operation(later)
+      operation == "create" && later.operation == "update" ? operation : later.operation
+    end
+
+    # The key from before the transaction is the one that others know. A row that was created here had none, but once it is
+    # gone again nobody else can say which it was.
+    def merged_keys(later)
+      return keys if later.keys.nil? || (operation == "create" && later.operation != "delete")
+
+      later.keys.merge(keys || {})
+    end
+  end
+end
