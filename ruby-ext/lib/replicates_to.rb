@@ -13,6 +13,7 @@ require "replicates_to/note"
 require "replicates_to/notes"
 require "replicates_to/noting"
 require "replicates_to/bulk_writes"
+require "replicates_to/on_demand"
 require "replicates_to/rails_private"
 require "replicates_to/mapping"
 require "replicates_to/model"
@@ -41,6 +42,7 @@ module ReplicatesTo
       end
 
       base.extend(Model, RailsPrivate::WriteStatements)
+      base.include(OnDemand::Row)
     end
 
     # Sets configuration keys in Ruby; environment variables still win.

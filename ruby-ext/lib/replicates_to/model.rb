@@ -28,6 +28,16 @@ module ReplicatesTo
       Registry.add(self)
     end
 
+    # Publishes rows that nobody changed: those of the class, or of the relation it is called on. Each batch of 1,000 is a
+    # transaction of its own that locks its rows.
+    #
+    # @param to [Symbol, Array<Symbol>, nil] destinations; nil: all
+    # @return [Integer] rows noted
+    # @raise [DeclarationError] for a destination that the model does not replicate to
+    def replicate(to: nil)
+      OnDemand.replicate_all(all, to)
+    end
+
     # @return [Hash{Symbol => Declaration}] by destination, inherited ones included
     def replicates_to_declarations
       inherited = superclass.respond_to?(:replicates_to_declarations) ? superclass.replicates_to_declarations : {}
