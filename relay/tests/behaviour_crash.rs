@@ -2,6 +2,8 @@
 //! committed offset can be explained.
 
 use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use relay_test_support::kafka::{Producer, committed_offsets, end_offsets};
@@ -33,9 +35,15 @@ breaker = { open_base = "200ms", open_cap = "1s" }
 /// What every answer takes: a share of the records must outlast several commits.
 const USUAL: Duration = Duration::from_millis(15);
 
-/// 1 % of the records are refused for good, 5 % of the answers are failures, some are slow.
-fn answer(request: &Request) -> Answer {
+/// The last quarter of a share waits for the kill, so that a slow machine cannot come too late for it.
+const LATE: Duration = Duration::from_secs(1);
+
+/// 1 % of the records are refused for good, 5 % of the answers are failures, some are slow; above `calm` all are.
+fn answer(request: &Request, calm: u64) -> Answer {
     let version = request.version();
+    if version > calm {
+        return Answer::ok().after(LATE);
+    }
     let dice = (version * 31 + u64::from(request.attempt) * 17) % 100;
     if version.is_multiple_of(100) {
         return Answer::status(422).after(USUAL);
@@ -51,7 +59,9 @@ fn answer(request: &Request) -> Answer {
 fn ten_kills_lose_nothing_and_reorder_nothing() {
     let scene = Scene::new();
     let topic = scene.create_topic("monolith", "billing", "Vehicle", PARTITIONS);
-    let endpoint = StubServer::start(answer);
+    let calm = Arc::new(AtomicU64::new(0));
+    let told = calm.clone();
+    let endpoint = StubServer::start(move |request| answer(request, told.load(Ordering::Relaxed)));
     let config = RelayConfig::new(&scene).destination("billing", &endpoint.url(), SETTINGS);
     let mut relay = RelayProcess::start_ready(env!("CARGO_BIN_EXE_replicates-relay"), config);
     let producer = Producer::new();
@@ -59,6 +69,7 @@ fn ten_kills_lose_nothing_and_reorder_nothing() {
 
     let mut lives = Lives::default();
     for kill in 0..KILLS {
+        calm.store(kill * SHARE + SHARE * 3 / 4, Ordering::Relaxed);
         publish(&producer, &topic, kill, &mut newest);
         // Half of this share has ended and some of it is committed: what is on its way then is lost if anything can be.
         let half = kill * SHARE + SHARE / 2;
@@ -75,6 +86,7 @@ fn ten_kills_lose_nothing_and_reorder_nothing() {
         lives.end(&endpoint, &scene);
         relay.restart();
     }
+    calm.store(RECORDS, Ordering::Relaxed);
     publish(&producer, &topic, KILLS, &mut newest);
     wait_until("everything to end", Duration::from_secs(180), || {
         committed_offsets(&scene.group("billing"), &topic) == end_offsets(&topic)
