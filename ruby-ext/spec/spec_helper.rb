@@ -57,13 +57,16 @@ RSpec.shared_context "with a database on" do |adapter|
   end
 end
 
-# Rows stay in the outbox: the publisher only remembers what it was woken with.
+# Rows stay in the outbox: the publisher only remembers what it was told of.
 RSpec.shared_context "without a publisher" do
   let(:woken) { [] }
 
   before do
     sleeping = instance_double(ReplicatesTo::Publisher, pid: Process.pid)
-    allow(sleeping).to receive(:wake) { |database, ids| woken << [database, ids] }
+    allow(sleeping).to receive(:committed) do |_, database, ids, &callbacks|
+      woken << [database, ids]
+      callbacks.call
+    end
     allow(ReplicatesTo).to receive(:publisher).and_return(sleeping)
   end
 end

@@ -42,7 +42,18 @@ module ReplicatesTo
       end
     end
 
-    # Called after a commit. Never waits, never raises into the application's commit.
+    # Called after a commit. Wakes the thread first: a callback that raises must not delay anything.
+    #
+    # @param database [String] name of the model's connection
+    # @param ids [Array<Integer>] outbox rows of one transaction
+    # @yield Rails' own after_commit callbacks
+    # @return [void]
+    def committed(_connection, database, ids)
+      wake(database, ids)
+      yield
+    end
+
+    # Never waits, never raises into the application's commit.
     #
     # @param database [String] name of the model's connection
     # @param ids [Array<Integer>] outbox rows of one transaction

@@ -30,12 +30,13 @@ module ReplicatesTo
         @replicates_to_ids = @replicates_to_notes.flush(connection)
       end
 
-      # Called once the COMMIT or the RELEASE SAVEPOINT went through. Before super: a callback that raises there must
-      # not delay anything.
+      # Called once the COMMIT or the RELEASE SAVEPOINT went through.
       def commit_records
         if @replicates_to_ids
-          ReplicatesTo.publisher.wake(@replicates_to_notes.database, @replicates_to_ids)
-        elsif @replicates_to_notes && !@run_commit_callbacks
+          return ReplicatesTo.publisher.committed(connection, @replicates_to_notes.database, @replicates_to_ids) { super }
+        end
+
+        if @replicates_to_notes && !@run_commit_callbacks
           connection.current_transaction.replicates_to_notes.merge(@replicates_to_notes)
         end
         super
@@ -288,6 +289,19 @@ module ReplicatesTo
         else
           preloader.new.preload(records, associations)
         end
+      end
+
+      # @yield with every ActiveSupport::CurrentAttributes empty; afterwards they are what they were
+      # @return [Object] the block's value
+      def without_current
+        return yield unless ActiveSupport::CurrentAttributes.respond_to?(:current_instances, true)
+
+        instances = ActiveSupport::CurrentAttributes.send(:current_instances)
+        kept = instances.dup
+        instances.clear
+        yield
+      ensure
+        instances.replace(kept) if kept
       end
 
       private

@@ -19,7 +19,7 @@ module ReplicatesTo
         neutral do
           relation = selected.reorder(@model.primary_key => :asc).limit(@options.batch)
           relation = relation.where(@model.arel_table[@model.primary_key].gt(PrimaryKey.load(@model, cursor))) if cursor
-          relation.to_a.tap { |records| records.group_by(&:class).each { |klass, of_class| preload(klass, of_class) } }
+          FreshRows.load(relation, @options.destinations)
         end
       end
 
@@ -45,16 +45,9 @@ module ReplicatesTo
         @options.where ? relation.where(@options.where) : relation
       end
 
-      def preload(klass, records)
-        included = @options.destinations.filter_map { |destination| klass.replicates_to_declarations[destination]&.includes }
-        RailsPrivate.preload(records, included.flatten(1).uniq)
-      end
-
       def neutral(&block)
         connection = RailsPrivate.connection_of(@model)
-        connection.uncached do
-          I18n.with_locale(I18n.default_locale) { Time.use_zone(Time.zone_default) { Outbox.on(connection).reading(&block) } }
-        end
+        Neutral.on(connection) { Outbox.on(connection).reading(&block) }
       end
 
       def estimated_rows

@@ -40,15 +40,8 @@ module ReplicatesTo
       def load_records(model, rows)
         base = model.base_class
         keys = rows.map(&:primary_key).uniq.map { |json| PrimaryKey.load(model, json) }
-        records = base.unscoped.where(base.primary_key => keys).to_a
-        records.group_by(&:class).each { |klass, of_class| preload(klass, of_class) }
+        records = FreshRows.load(base.unscoped.where(base.primary_key => keys))
         records.index_by { |record| PrimaryKey.dump(base, record.id) }
-      end
-
-      def preload(klass, records)
-        return unless klass.respond_to?(:replicates_to_declarations)
-
-        RailsPrivate.preload(records, klass.replicates_to_declarations.values.filter_map(&:includes).flatten(1).uniq)
       end
 
       # A row whose class changed leaves the destinations that its new class does not declare.

@@ -2,8 +2,7 @@
 
 module ReplicatesTo
   class Publisher
-    # Where rows are read: on connections of the publisher's own, without query cache, in the default locale and time
-    # zone, and with nothing of a request around, so that a compute gives the same value in every process.
+    # Where the publisher reads rows: on connections of its own, with nothing of a request around.
     class Context
       def initialize
         @connections = RailsPrivate::OwnConnections.new
@@ -27,9 +26,7 @@ module ReplicatesTo
         @connections.follow_configuration
         executor.wrap do
           connection = @connections.connection(database)
-          connection.uncached do
-            I18n.with_locale(I18n.default_locale) { Time.use_zone(Time.zone_default) { yield outbox_on(connection) } }
-          end
+          Neutral.on(connection) { yield outbox_on(connection) }
         end
       end
 

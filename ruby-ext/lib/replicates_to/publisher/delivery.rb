@@ -2,40 +2,49 @@
 
 require "replicates_to/publisher/sweep"
 require "replicates_to/publisher/context"
+require "replicates_to/publisher/settlement"
 
 module ReplicatesTo
   class Publisher
     # What the publisher's thread does: outbox rows become records, records go to the producer's queue, and what Kafka
     # acknowledged leaves the outbox. Used by that thread alone, but for the counters.
     class Delivery
-      # A row that cannot be published is tried again after 5 s, 10 s, 20 s, … 5 min.
-      BACKOFF_BASE = 5
-      BACKOFF_MAX = 300
       REPORTS_MAX = 10_000
-      ERROR_LENGTH_MAX = 2_000
       # A process that does not sweep wakes up this often for nothing.
       IDLE = 60
       SLICE = 0.05
 
       # @return [Native::Producer]
       attr_reader :producer
-      # @return [Integer] rows that Kafka has acknowledged, and rows that could not be published, since the process began
-      attr_reader :acknowledged, :failed
       # @return [Integer] records that found the queue full
       attr_reader :left_to_sweep
 
-      def initialize
-        @producer = Kafka.producer
+      # @param producer [Native::Producer, Memory::Producer]
+      # @param context [Context, Memory::Context, nil] nil: one of this thread's own, made when first needed
+      # @yieldparam change [Change] that was refused, once its row says so
+      def initialize(producer: Kafka.producer, context: nil, &refused)
+        @producer = producer
+        @context = context
         @in_flight = InFlight.new
         @topics = Topics.new(@producer)
-        @acknowledged = @failed = @left_to_sweep = 0
-        @unsettled = {}
+        @left_to_sweep = 0
+        @settlement = Settlement.new(&refused)
         @sweep = Sweep.new
       end
 
       # @return [Boolean] whether nothing is on its way
       def idle?
         @in_flight.size.zero?
+      end
+
+      # @return [Integer] rows that Kafka has acknowledged since the process began
+      def acknowledged
+        @settlement.acknowledged
+      end
+
+      # @return [Integer] rows that could not be published since the process began
+      def failed
+        @settlement.failed
       end
 
       # @return [Hash{Symbol => Integer}]
@@ -86,7 +95,7 @@ module ReplicatesTo
         until (reports = producer.drain(REPORTS_MAX)).empty?
           settle(@in_flight.report(reports), reports.size)
         end
-        write_settled
+        @settlement.write(context)
       end
 
       # The process ends: hands over what is waiting, gives Kafka the time that is left, forgets the rest.
@@ -143,7 +152,7 @@ module ReplicatesTo
           changes.filter_map { |change| enqueue_change(database, change, event) }.tap { event[:queued] = producer.queued_records }
         end
         settle(settled, 0)
-        write_settled
+        @settlement.write(context)
       end
 
       # @return [Integer, nil] the row's token, when it has nothing to wait for
@@ -182,57 +191,18 @@ module ReplicatesTo
           change.refuse(error)
           settle([@in_flight.open(database, change)], 0)
         end
-        write_settled
+        @settlement.write(context)
       end
 
       def settle(tokens, reports)
-        @in_flight.settle(tokens).each do |database, settled|
-          waiting = @unsettled[database] ||= InFlight::Settled.new([], [], [])
-          waiting.left.concat(settled.left)
-          waiting.delivered.concat(settled.delivered)
-          waiting.refused.concat(settled.refused)
-          @acknowledged += settled.delivered.size
-          @failed += settled.refused.size
+        settled = @in_flight.settle(tokens)
+        @settlement.add(settled)
+        settled.each_value do |of_database|
           ActiveSupport::Notifications.instrument(
-            "acknowledge.replicates_to", records: reports, failed: settled.refused.size, deleted: settled.delivered.size,
+            "acknowledge.replicates_to", records: reports, failed: of_database.refused.size, deleted: of_database.delivered.size,
                                          outbox_oldest_seconds: @sweep.oldest_seconds
           )
         end
-      end
-
-      # Kept until it went through: a database that is away must not make a delivered row look undelivered for longer
-      # than it is away.
-      def write_settled
-        failures = @unsettled.keys.filter_map do |database|
-          context.within(database) { |outbox| write_settled_in(outbox, @unsettled[database]) }
-          @unsettled.delete(database)
-          nil
-        rescue StandardError => e
-          e
-        end
-        raise failures.first if failures.any?
-      end
-
-      def write_settled_in(outbox, settled)
-        outbox.patiently { outbox.delete(settled.delivered) }
-        settled.delivered.clear
-        outbox.patiently { outbox.release(settled.left) }
-        settled.left.clear
-        settled.refused.shift.then { |change| mark(outbox, change) } while settled.refused.any?
-      end
-
-      def mark(outbox, change)
-        row = change.row
-        outbox.patiently { outbox.fail(row.id, text(change.error), [BACKOFF_BASE * (2**row.attempts), BACKOFF_MAX].min) }
-        ActiveSupport::Notifications.instrument(
-          "error.replicates_to", kind: change.kind, model: row.model, primary_key: row.primary_key,
-                                 destination: change.destination, exception: change.error
-        )
-      end
-
-      # No database takes a NUL byte, and a page of SQL helps nobody.
-      def text(error)
-        error.message.to_s.dup.force_encoding(Encoding::UTF_8).scrub.delete("\0")[0, ERROR_LENGTH_MAX]
       end
 
       def left(deadline)
