@@ -91,6 +91,24 @@ ADAPTERS.each do |adapter|
         ActiveRecord::Base.connection.rename_table(:elsewhere, :replicates_to_outbox)
       end
 
+      if adapter == :postgresql
+        it "says that a database does not answer, and goes on to the rest" do
+          ActiveRecord::Base.establish_connection(@database.config.merge(url: "postgres://127.0.0.1:1/nowhere"))
+          expect(check(CREATE_TOPICS: "1")).to eq(1)
+          expect(lines).to include(/\AFAIL  Vehicle -> billing  .*port 1 failed: Connection refused/,
+                                   /\AFAIL  outbox              the database of \w+ does not answer: .*Connection refused/)
+          expect(lines.last).to match(/\A\d problems, 0 warnings\z/)
+        ensure
+          ActiveRecord::Base.establish_connection(@database.config)
+        end
+      end
+
+      it "names the model that lives in a database that it does not work on" do
+        allow(ActiveRecord::Base.connection).to receive(:adapter_name).and_return("Mysql2")
+        expect(check(CREATE_TOPICS: "1")).to eq(1)
+        expect(lines).to include("FAIL  Vehicle -> billing  replicates_to works on PostgreSQL and SQLite, not on Mysql2")
+      end
+
       it "says once that no broker answers" do
         Settings.apply(kafka__brokers: "127.0.0.1:1", kafka__properties: {"log_level" => "0"})
         stub_const("ReplicatesTo::Check::Topics::SECONDS_MAX", 1)

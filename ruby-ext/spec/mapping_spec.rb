@@ -130,6 +130,13 @@ RSpec.describe ReplicatesTo::Mapping do
         expect(problem("a text", &body)).to eq("Sample: samples has no primary key, which replicates_to needs")
       end
 
+      it "refuses a database that it does not work on" do
+        klass = model("a text")
+        allow(ActiveRecord::Base.connection).to receive(:adapter_name).and_return("Mysql2")
+        expect { klass.replicates_to_mapping(:billing) }
+          .to raise_error(ReplicatesTo::MappingError, "Sample: replicates_to works on PostgreSQL and SQLite, not on Mysql2")
+      end
+
       it "says that the table is missing" do
         klass = model("a text")
         ActiveRecord::Base.connection.execute("drop table samples")

@@ -262,6 +262,12 @@ ADAPTERS.each do |adapter|
         ActiveRecord::Base.connection.rename_table(:elsewhere, :replicates_to_outbox)
       end
 
+      it "is refused on a database that it does not work on, with the model that was written" do
+        allow(ActiveRecord::Base.connection).to receive(:adapter_name).and_return("Mysql2")
+        expect { vehicle.update!(plate: "KA-2") }
+          .to raise_error(ReplicatesTo::MappingError, "Vehicle: replicates_to works on PostgreSQL and SQLite, not on Mysql2")
+      end
+
       if adapter == :postgresql
         it "is refused when its sequence hands out ids in blocks" do
           ActiveRecord::Base.connection.execute("alter sequence replicates_to_outbox_id_seq cache 50")

@@ -18,7 +18,7 @@ module ReplicatesTo
     # @return [PostgreSQL, SQLite] which answers `reading(column_name)` with a Reading, or nil, and `label(column_name)`
     def self.of(model)
       connection = RailsPrivate.connection_of(model)
-      Outbox.on(connection).is_a?(Outbox::SQLite) ? SQLite.new(model) : PostgreSQL.new(model)
+      Outbox.of(model.name, connection).is_a?(Outbox::SQLite) ? SQLite.new(model) : PostgreSQL.new(model)
     end
 
     # @param model [Class]

@@ -59,7 +59,7 @@ module ReplicatesTo
     def flush(connection)
       return @written if @notes.empty?
 
-      outbox = Outbox.on(connection)
+      outbox = Outbox.of(@notes.each_value.first.model, connection)
       outbox.verify
       @written + outbox.insert(ReplicatesTo.config["source"], @notes.values)
     end

@@ -55,7 +55,7 @@ module ReplicatesTo
       naming = BulkWrites::Naming.new(base)
       connection = RailsPrivate.connection_of(model)
       RailsPrivate.in_transaction(connection) do
-        rows = Outbox.on(connection).lock_rows(base.unscoped.where(base.primary_key => ids).order(base.primary_key))
+        rows = Outbox.of(model.name, connection).lock_rows(base.unscoped.where(base.primary_key => ids).order(base.primary_key))
         rows.pluck(*[base.primary_key, naming.column].compact).count do |primary_key, type|
           Noting.requested(base, naming.of(type), primary_key, destinations)
         end

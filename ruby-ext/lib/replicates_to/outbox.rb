@@ -30,10 +30,17 @@ module ReplicatesTo
     # @return [PostgreSQL, SQLite]
     # @raise [MappingError] on another database
     def self.on(connection)
-      adapter = ADAPTERS.fetch(connection.adapter_name) do |name|
-        raise MappingError, "replicates_to works on PostgreSQL and SQLite, not on #{name}"
-      end
-      adapter.new(connection)
+      ADAPTERS.fetch(connection.adapter_name) { raise MappingError, unsupported(connection) }.new(connection)
+    end
+
+    # The same, where a model can be named that lives there.
+    #
+    # @param model [String]
+    # @raise [MappingError] on another database
+    def self.of(model, connection)
+      raise MappingError, "#{model}: #{unsupported(connection)}" unless supports?(connection)
+
+      on(connection)
     end
 
     # @param connection [ActiveRecord::ConnectionAdapters::AbstractAdapter]
@@ -41,5 +48,10 @@ module ReplicatesTo
     def self.supports?(connection)
       ADAPTERS.key?(connection.adapter_name)
     end
+
+    def self.unsupported(connection)
+      "replicates_to works on PostgreSQL and SQLite, not on #{connection.adapter_name}"
+    end
+    private_class_method :unsupported
   end
 end

@@ -213,7 +213,7 @@ module ReplicatesTo
       def run_covered(connection, name)
         cover = connection.replicates_to_cover
         connection.replicates_to_cover = nil
-        outbox = Outbox.on(connection).tap(&:verify)
+        outbox = Outbox.of(cover.model.name, connection).tap(&:verify)
         covered = outbox.cover(connection.unprepared_statement { yield }, name, cover)
         connection.current_transaction.replicates_to_notes.add_written(cover.model, covered.ids)
         covered

@@ -21,14 +21,14 @@ module ReplicatesTo
 
       def check_outbox(model)
         connection = RailsPrivate.connection_of(model)
-        outbox = Outbox.on(connection)
+        outbox = Outbox.of(model.name, connection)
         fault = outbox.fault
         return @findings.fail("outbox", fault) if fault
         return @findings.fail("outbox", Outbox::SQLite::IN_MEMORY) if RailsPrivate.in_memory?(connection)
 
         report(outbox)
       rescue MappingError => e
-        @findings.fail("outbox", "#{model.name}: #{e.message}")
+        @findings.fail("outbox", e.message)
       rescue ActiveRecord::ActiveRecordError => e
         @findings.fail("outbox", "the database of #{model.name} does not answer: #{e.message}")
       end
