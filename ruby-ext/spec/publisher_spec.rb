@@ -166,6 +166,17 @@ ADAPTERS.each do |adapter|
       expect(errors).to eq(["Gone is not a replicated model of this application"])
     end
 
+    it "marks a row whose topic is missing, and publishes it once the topic is there" do
+      Settings.renew_prefix
+      Settings.apply(kafka__properties: {"linger.ms" => "0", "topic.metadata.propagation.max.ms" => "300", "log_level" => "0"})
+      vehicle = Vehicle.create!(plate: "KA-1")
+      expect(ReplicatesTo.flush(timeout: 20)).to be(false)
+      expect(errors).to match([/unknown topic/i])
+      Models.topics.each { |name| Topic.new(name).create }
+      Waiting.until_true { age_outbox && ReplicatesTo.publisher.sweep(10) && noted.empty? }
+      expect(topic(Vehicle, :billing).records.map(&:key)).to eq([vehicle.id.to_s])
+    end
+
     it "tries a marked row again when its time comes" do
       Vehicle.computing = ->(_) { raise "boom" }
       Vehicle.create!(plate: "KA-1")
