@@ -1,6 +1,7 @@
 # frozen_string_literal: true
 
 require_relative "spec_helper"
+require_relative "support/lingering"
 
 # A record carries the whole state of its row and a version, and the higher version wins. So whatever raced, the record
 # with the highest version of each key must be what the row is at the end.
@@ -16,14 +17,7 @@ RSpec.describe "concurrent writers, publishers and a backfill" do
 
   before { Models.topics.each { |name| Topic.new(name).create(partitions: 4) } }
 
-  # Commits that take a while: the time between drawing a version and its being seen is where orders go wrong.
-  before(:all) do
-    ActiveRecord::Base.connection.execute(<<~SQL)
-      create function linger() returns trigger language plpgsql as $$ begin perform pg_sleep(random() * 0.01); return null; end $$;
-      create constraint trigger linger after insert on replicates_to_outbox deferrable initially deferred
-      for each row execute function linger();
-    SQL
-  end
+  before(:all) { Lingering.commits(ActiveRecord::Base.connection, share: 1, seconds: 0.01) }
 
   def writers(create_and_delete:)
     begun = Time.now.to_f + 2

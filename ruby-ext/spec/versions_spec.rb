@@ -98,6 +98,20 @@ RSpec.describe "a version" do
     expect_consumer_to_hold("second")
   end
 
+  # Picked before it was written, it would be noted without its lock.
+  it "is not drawn by a bulk write for a row that does not match any more once its lock is free" do
+    other = ReplicatesTo.disabled { Vehicle.create!(plate: "old") }
+    changed = nil
+    Vehicle.transaction do
+      Vehicle.find(vehicle.id).update!(plate: "new")
+      changed = in_thread { Vehicle.where(plate: "old").update_all(counter: 7) }
+      Waiting.until_true { waiting?("transactionid") }
+    end
+    expect(changed.value).to eq(1)
+    expect(published.map { |record| [record.key, record.attributes.values_at("registration", "counter")] })
+      .to contain_exactly([vehicle.id.to_s, ["new", 0]], [other.id.to_s, ["old", 7]])
+  end
+
   it "of a backfill is below every change that its read did not see" do
     out = StringIO.new
     run = nil
