@@ -12,8 +12,7 @@
 $LOAD_PATH.unshift File.expand_path("../../ruby-ext/lib", __dir__)
 
 require "json"
-require "replicates_to/errors"
-require "replicates_to/replicates_to"
+require "replicates_to/native"
 require_relative "../../ruby-ext/spec/native/kafka"
 require_relative "row"
 

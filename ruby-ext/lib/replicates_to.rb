@@ -29,7 +29,7 @@ require "replicates_to/publisher/topics"
 # `include ReplicatesTo` in a model adds {ReplicatesTo::Model#replicates_to}.
 module ReplicatesTo
   # The native extension: encodes records and talks to Kafka. Loaded when the first record is published.
-  autoload :Native, "replicates_to/replicates_to"
+  autoload :Native, "replicates_to/native"
 
   # Bits of a version that are the outbox row's id; the generation is above them.
   VERSION_BITS = 48

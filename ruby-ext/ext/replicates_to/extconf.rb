@@ -21,6 +21,7 @@ BUILT = RbConfig::CONFIG["host_os"].include?("darwin") ? "libreplicates_to.dylib
 File.write("Makefile", <<~MAKEFILE)
   SHELL = /bin/sh
   sitearchdir = #{RbConfig::CONFIG['sitearchdir']}
+  FOLDER = replicates_to
   RUBY = #{RbConfig.ruby}
   TARGET = #{TARGET}
   LIBRARY = replicates_to.#{RbConfig::CONFIG['DLEXT']}
@@ -30,9 +31,9 @@ File.write("Makefile", <<~MAKEFILE)
 
   # Removed before it is written: a process that runs with the old library keeps it.
   install: all
-  \tmkdir -p "$(DESTDIR)$(sitearchdir)/replicates_to"
-  \trm -f "$(DESTDIR)$(sitearchdir)/replicates_to/$(LIBRARY)"
-  \tcp "$(TARGET)/release/#{BUILT}" "$(DESTDIR)$(sitearchdir)/replicates_to/$(LIBRARY)"
+  \tmkdir -p "$(DESTDIR)$(sitearchdir)/$(FOLDER)"
+  \trm -f "$(DESTDIR)$(sitearchdir)/$(FOLDER)/$(LIBRARY)"
+  \tcp "$(TARGET)/release/#{BUILT}" "$(DESTDIR)$(sitearchdir)/$(FOLDER)/$(LIBRARY)"
   #{"\trm -rf \"$(TARGET)\"" unless TARGET == SHARED_TARGET || ENV['CARGO_TARGET_DIR']}
 
   clean:
