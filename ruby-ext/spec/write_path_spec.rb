@@ -113,6 +113,29 @@ ADAPTERS.each do |adapter|
       ActiveSupport::Notifications.unsubscribe(subscriber)
     end
 
+    [1, 10, 1_000].each do |rows|
+      it "pays one statement more for #{rows} rows" do
+        # The first look at an outbox asks whether its ids can be versions.
+        vehicle.update!(plate: "B")
+        now = Time.now
+        ReplicatesTo.disabled { Vehicle.insert_all(Array.new(rows) { {plate: "B", created_at: now, updated_at: now} }) }
+        with, without = %w[C D].map do |plate|
+          cars = Vehicle.where.not(id: vehicle.id).to_a
+          write = -> { Vehicle.transaction { cars.each { |car| car.update!(plate: plate) } } }
+          statements { plate == "C" ? write.call : ReplicatesTo.disabled(&write) }
+        end
+        expect(with - without).to eq(1)
+        expect(without).to eq(rows)
+      end
+    end
+
+    def statements(&block)
+      count = 0
+      counter = ->(*, payload) { count += 1 unless %w[SCHEMA TRANSACTION].include?(payload[:name]) }
+      ActiveSupport::Notifications.subscribed(counter, "sql.active_record", &block)
+      count
+    end
+
     it "slices very many rows" do
       notes = ReplicatesTo::Notes.new
       12_000.times { |n| notes.add(Vehicle, note("Vehicle", "[#{n}]", "update")) }
