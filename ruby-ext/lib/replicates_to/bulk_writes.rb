@@ -77,10 +77,12 @@ module ReplicatesTo
       Cover.new(covered, update ? "update" : "create", classes(model), returning)
     end
 
-    # @return [Class, nil] a replicated class of the table, when writes are noted
+    # @return [Class, nil] a replicated class of the table, when its writes are to be noted here
     def covered(model)
       replicated = Noting.on? && Registry.touched_by(model)
       return unless replicated
+      return Triggers.verify(replicated) if Triggers.on?
+
       raise MappingError, PrimaryKey.missing(replicated) unless replicated.primary_key.is_a?(String)
 
       replicated
@@ -94,10 +96,11 @@ module ReplicatesTo
     end
     private_class_method :refuse
 
+    # @param model [Class] whose table is written
+    # @return [Array<Naming>] which classes' rows the rows of the table are
     def classes(model)
       Registry.touching(model).map(&:base_class).uniq.map { |base| Naming.new(base) }
     end
-    private_class_method :classes
 
     # A row that changes its class may belong to other destinations now, so it is noted for every class.
     def every_class(model)

@@ -14,6 +14,7 @@ module ReplicatesTo
     SETTINGS = {
       "enabled" => [true, ->(value) { Values.boolean(value) }],
       "source" => [nil, ->(value) { Values.text(value, SOURCE) }],
+      "coverage" => ["callbacks", ->(value) { Values.one_of(value, %w[callbacks triggers]) }],
       "generation" => [0, ->(value) { Values.integer(value, 0..31) }],
       "kafka.brokers" => ["localhost:9092", ->(value) { Values.brokers(value) }],
       "kafka.topic_prefix" => ["replicates_to.", ->(value) { Values.text(value, /\A[A-Za-z0-9._-]{0,100}\z/) }],

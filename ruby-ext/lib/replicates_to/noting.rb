@@ -60,7 +60,7 @@ module ReplicatesTo
     end
 
     def note(model, primary_key, operation)
-      return unless on? && model.replicates?
+      return unless on? && model.replicates? && !Triggers.on?
 
       raise MappingError, PrimaryKey.missing(model) unless model.primary_key.is_a?(String)
 

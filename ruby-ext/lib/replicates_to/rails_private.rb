@@ -191,7 +191,11 @@ module ReplicatesTo
 
       # @yield a statement on one row, and its note, in one transaction
       def noting(model, &block)
-        Noting.on? && model.replicates? ? in_transaction(connection_of(model), &block) : yield
+        return yield unless Noting.on? && model.replicates?
+        return in_transaction(connection_of(model), &block) unless Triggers.on?
+
+        Triggers.verify(model)
+        yield
       end
 
       # @param cover [BulkWrites::Cover, nil]

@@ -57,6 +57,14 @@ module ReplicatesTo
         raise ArgumentError, "must match #{pattern.source.delete_prefix('\A').delete_suffix('\z')}, not #{value.inspect}"
       end
 
+      # @return [String] one of the words
+      def one_of(value, words)
+        word = value.to_s
+        return word if words.include?(word)
+
+        raise ArgumentError, "must be #{words.join(' or ')}, not #{value.inspect}#{Nearest.hint(word, words)}"
+      end
+
       # @return [String] comma-separated, as librdkafka takes them
       def brokers(value)
         list = Array(value).flat_map { |broker| broker.to_s.split(",") }.map(&:strip).reject(&:empty?)

@@ -5,7 +5,7 @@ require "rails/generators/active_record/migration"
 
 module ReplicatesTo
   module Generators
-    # `rails g replicates_to:install [--database=NAME]`: the configuration file and one migration. What is there already
+    # `rails g replicates_to:install [--database=NAME] [--triggers]`: the configuration file and one migration. What is there already
     # is left as it is, so a second run changes nothing.
     class InstallGenerator < Rails::Generators::Base
       include ActiveRecord::Generators::Migration
@@ -16,6 +16,7 @@ module ReplicatesTo
       desc "Publishes rows with replicates_to: configuration file, migration"
       source_root File.expand_path("templates", __dir__)
       class_option :database, type: :string, aliases: %w[--db], desc: "The database of the replicated models, when there are several"
+      class_option :triggers, type: :boolean, default: false, desc: "Note changes by triggers of PostgreSQL, see replicates_to:triggers"
 
       def create_configuration
         return say_status(:exist, CONFIGURATION, :blue) if File.exist?(File.join(destination_root, CONFIGURATION))

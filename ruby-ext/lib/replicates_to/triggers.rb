@@ -1,0 +1,57 @@
+# frozen_string_literal: true
+
+require "replicates_to/triggers/definition"
+
+module ReplicatesTo
+  # `coverage: triggers`: the database itself notes what a statement changed, whoever sent it.
+  module Triggers
+    module_function
+
+    # @return [Boolean] whether triggers note the writes, rather than callbacks
+    def on?
+      ReplicatesTo.config["coverage"] == "triggers"
+    end
+
+    # @param model [Class]
+    # @return [void]
+    # @raise [ConfigurationError] when its database has no triggers that could note its rows
+    def demand(model)
+      adapter = RailsPrivate.connection_of(model).adapter_name
+      return if Outbox::ADAPTERS[adapter] == Outbox::PostgreSQL
+
+      raise ConfigurationError, "#{model.name}: coverage: triggers works on PostgreSQL, not on #{adapter}"
+    end
+
+    # Refuses a write that nobody would note. Looked at once for each table and process; whether the triggers say what the
+    # models say now is for `check`: while a new release comes up, the old one must be able to write.
+    #
+    # @param model [Class] a replicated one, about to be written
+    # @return [void]
+    # @raise [ConfigurationError]
+    def verify(model)
+      connection = RailsPrivate.connection_of(model)
+      place = [RailsPrivate.database_of(connection), model.table_name]
+      return if verified.include?(place)
+
+      demand(model)
+      Outbox.of(model.name, connection).verify
+      definition = Definition.new(model)
+      missing = definition.trigger_names.values - Catalog.new(connection).triggers(model.table_name)
+      raise ConfigurationError, definition.missing if missing.any?
+
+      verified << place
+      nil
+    end
+
+    # @return [Set] tables whose triggers were found
+    def verified
+      @verified ||= Concurrent::Set.new
+    end
+
+    # @return [Array<Definition>] one for each table of a replicated model
+    # @raise [ConfigurationError] when a database has no such triggers
+    def definitions
+      Registry.models.uniq { |model| [model.connection_specification_name, model.table_name] }.map { |model| Definition.new(model) }
+    end
+  end
+end
