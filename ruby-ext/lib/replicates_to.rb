@@ -31,6 +31,8 @@ require "replicates_to/publisher/topics"
 module ReplicatesTo
   # The native extension: encodes records and talks to Kafka. Loaded when the first record is published.
   autoload :Native, "replicates_to/native"
+  # What `transport: memory` puts in the publisher's place.
+  autoload :Memory, "replicates_to/memory"
 
   # Bits of a version that are the outbox row's id; the generation is above them.
   VERSION_BITS = 48
@@ -119,12 +121,13 @@ module ReplicatesTo
       model.replicates_to_mapping(destination.to_sym)
     end
 
-    # @return [Publisher] of this process; a forked child makes its own
+    # @return [Publisher, Memory] of this process, as `transport` says; a forked child makes its own
     # @api private
     def publisher
       return @publisher if @publisher&.pid == Process.pid
 
-      @mutex.synchronize { @publisher = Publisher.new unless @publisher&.pid == Process.pid }
+      kind = config.memory? ? Memory : Publisher
+      @mutex.synchronize { @publisher = kind.new unless @publisher&.pid == Process.pid }
       @publisher
     end
   end

@@ -17,7 +17,7 @@ RSpec.describe ReplicatesTo::Configuration do
   it "has the documented defaults" do
     values = described_class::SETTINGS.keys.to_h { |key| [key, configuration[key]] }
     expect(values).to eq(
-      "enabled" => true, "source" => "monolith", "coverage" => "callbacks", "generation" => 0,
+      "enabled" => true, "source" => "monolith", "transport" => "kafka", "coverage" => "callbacks", "generation" => 0,
       "kafka.brokers" => "localhost:9092", "kafka.topic_prefix" => "replicates_to.", "kafka.partitions" => 8,
       "kafka.replication_factor" => nil, "kafka.properties" => {},
       "queue.records_max" => 100_000, "queue.bytes_max" => 32 * 1024 * 1024, "record_bytes_max" => 1_000_000,
@@ -58,13 +58,18 @@ RSpec.describe ReplicatesTo::Configuration do
   end
 
   it "does not know keys of what is not built" do
-    expect(problems({"transport" => "x"})).to include("unknown key transport")
     expect(problems({"relay" => {"url" => "http://x"}})).to include("unknown key relay")
   end
 
   it "knows two coverages" do
     expect(configuration({"coverage" => "triggers"})["coverage"]).to eq("triggers")
     expect(problems({"coverage" => "trigers"})).to include('coverage must be callbacks or triggers, not "trigers" (did you mean triggers?)')
+  end
+
+  it "knows two transports" do
+    expect(configuration(env: {"REPLICATES_TO_TRANSPORT" => "memory"})).to be_memory
+    expect(configuration).not_to be_memory
+    expect(problems({"transport" => "memroy"})).to include('transport must be kafka or memory, not "memroy" (did you mean memory?)')
   end
 
   it "needs a source where no application gives its name" do

@@ -19,8 +19,9 @@ module ReplicatesTo
     end
 
     # @return [Runs::Run] as it ended
-    # @raise [FenceTimeout, RunConflict, MappingError, Error]
+    # @raise [ConfigurationError, FenceTimeout, RunConflict, MappingError, Error]
     def run
+      refuse_memory
       Outbox.on(connection).verify
       mappings = @options.mappings
       return rehearse(mappings) if @options.dry_run
@@ -32,6 +33,13 @@ module ReplicatesTo
     end
 
     private
+
+    # A run that says it succeeded has put its records where they outlive it.
+    def refuse_memory
+      return if @options.dry_run || !ReplicatesTo.config.memory?
+
+      raise ConfigurationError, "a backfill publishes to Kafka, and transport is memory; DRY_RUN=1 reads and encodes every row"
+    end
 
     def work(run, mappings)
       run.total, run.estimated = @rows.count unless run.total

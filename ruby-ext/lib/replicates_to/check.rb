@@ -20,7 +20,7 @@ module ReplicatesTo
       mappings = check_mappings
       check_public_names(mappings)
       Database.new(@findings).run
-      Topics.new(@findings, mappings, create: @create_topics).run
+      Topics.new(@findings, mappings, create: @create_topics).run unless ReplicatesTo.config.memory?
       @findings.summarise
     end
 
@@ -28,7 +28,9 @@ module ReplicatesTo
 
     def check_configuration
       config = ReplicatesTo.config
-      @findings.ok("config", "source #{config['source']}, generation #{config['generation']}, Kafka at #{config['kafka.brokers']}")
+      transport = config.memory? ? "transport memory" : "Kafka at #{config['kafka.brokers']}"
+      @findings.ok("config", "source #{config['source']}, generation #{config['generation']}, #{transport}")
+      @findings.warn("config", "transport is memory: records stay in their process, and nothing reaches Kafka") if config.memory?
       @findings.warn("config", "enabled is false: nothing is noted") unless config["enabled"]
     end
 

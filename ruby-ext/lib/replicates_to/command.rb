@@ -36,6 +36,8 @@ module ReplicatesTo
 
     # @return [Integer]
     def sweep(out: $stdout, env: ENV)
+      raise ConfigurationError, "a sweep publishes to Kafka, and transport is memory" if ReplicatesTo.config.memory?
+
       after = env["AFTER"].to_s.empty? ? ReplicatesTo.config["sweep.after"] : Configuration::Values.duration(env["AFTER"])
       ForegroundSweep.new(out, after: after, json: json?(env)).run(once: env["ONCE"] == "1") ? OK : PROBLEM
     rescue Interrupt

@@ -14,6 +14,7 @@ module ReplicatesTo
     SETTINGS = {
       "enabled" => [true, ->(value) { Values.boolean(value) }],
       "source" => [nil, ->(value) { Values.text(value, SOURCE) }],
+      "transport" => ["kafka", ->(value) { Values.one_of(value, %w[kafka memory]) }],
       "coverage" => ["callbacks", ->(value) { Values.one_of(value, %w[callbacks triggers]) }],
       "generation" => [0, ->(value) { Values.integer(value, 0..31) }],
       "kafka.brokers" => ["localhost:9092", ->(value) { Values.brokers(value) }],
@@ -80,6 +81,11 @@ module ReplicatesTo
     # @return [Object] the checked value: seconds for durations, bytes for sizes
     def [](key)
       @values.fetch(key)
+    end
+
+    # @return [Boolean] whether records stay in this process (`transport: memory`)
+    def memory?
+      self["transport"] == "memory"
     end
 
     private

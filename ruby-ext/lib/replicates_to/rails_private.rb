@@ -283,15 +283,17 @@ module ReplicatesTo
 
       # @param records [Array<ActiveRecord::Base>] of one class
       # @param associations [Array] as in `includes`
+      # @param strict [Boolean] whether the rows of the associations, too, may only read what is preloaded
       # @return [void]
-      def preload(records, associations)
+      def preload(records, associations, strict:)
         return if records.empty? || associations.empty?
 
+        scope = ActiveRecord::Relation::StrictLoadingScope if strict
         preloader = ActiveRecord::Associations::Preloader
         if preloader.instance_method(:initialize).parameters.include?(%i[keyreq records])
-          preloader.new(records: records, associations: associations).call
+          preloader.new(records: records, associations: associations, scope: scope).call
         else
-          preloader.new.preload(records, associations)
+          preloader.new.preload(records, associations, scope)
         end
       end
 

@@ -24,7 +24,7 @@ module ReplicatesTo
         outbox = Outbox.of(model.name, connection)
         fault = outbox.fault
         return @findings.fail("outbox", fault) if fault
-        return @findings.fail("outbox", Outbox::SQLite::IN_MEMORY) if RailsPrivate.in_memory?(connection)
+        return @findings.fail("outbox", Outbox::SQLite::IN_MEMORY) if RailsPrivate.in_memory?(connection) && !ReplicatesTo.config.memory?
 
         report(outbox)
       rescue MappingError => e

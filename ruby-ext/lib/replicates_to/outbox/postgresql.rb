@@ -36,14 +36,14 @@ module ReplicatesTo
         values = {statement: Arel.sql(statement + returning(cover)), source: ReplicatesTo.config["source"], key: key_sql(cover.model),
                   operation: cover.operation, origin: Origin.current, classes: Arel.sql(classes)}
         # More ids than a publisher takes on need not travel: one more says that they are the sweep's.
-        ids_max = Publisher::Mailbox::TRANSACTION_ROWS_MAX + 1
+        slice = "[1:#{Publisher::Mailbox::TRANSACTION_ROWS_MAX + 1}]" unless ReplicatesTo.config.memory?
         row = @connection.exec_insert_all(fill(<<~SQL, values), name).first
           with changed as (%<statement>s), noted as (
             insert into replicates_to_outbox (source, model, primary_key, operation, origin, created_at)
             select %<source>s, class.name, json_build_array(%<key>s)::text, %<operation>s, %<origin>s, clock_timestamp()
             from changed cross join lateral (values %<classes>s) as class (name) where class.name is not null
             returning id)
-          select (select count(*) from changed) as rows, (select to_json((array_agg(id))[1:#{ids_max}])::text from noted) as ids
+          select (select count(*) from changed) as rows, (select to_json((array_agg(id))#{slice})::text from noted) as ids
         SQL
         Covered.new(Integer(row["rows"]), nil, JSON.parse(row["ids"] || "[]"))
       end
@@ -72,9 +72,13 @@ module ReplicatesTo
       #
       # @yield inside a transaction of its own
       def reading
+        # Inside a test's transaction the setting would outlast ours.
+        former = select("select current_setting('row_security') as value").first["value"] if @connection.transaction_open?
         @connection.transaction do
           @connection.execute("set local row_security = off", "ReplicatesTo")
-          yield
+          value = yield
+          @connection.execute("set local row_security = #{former}", "ReplicatesTo") if former
+          value
         end
       end
 

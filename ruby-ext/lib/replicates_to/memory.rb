@@ -1,0 +1,86 @@
+# frozen_string_literal: true
+
+require "replicates_to/memory/context"
+require "replicates_to/memory/kept"
+require "replicates_to/memory/producer"
+
+module ReplicatesTo
+  # `transport: memory`, for tests: stands in the publisher's place, and publishes inside after_commit instead of on a
+  # thread, on the connection that committed. Rows are read, mapped and encoded as ever; the records stay in this process,
+  # their outbox rows are deleted, and what cannot be published raises into the write.
+  class Memory
+    @kept = Kept.new
+
+    class << self
+      # @return [Kept] the records of this process
+      attr_reader :kept
+    end
+
+    # @return [Integer] the process this publisher belongs to; a forked child makes its own
+    attr_reader :pid
+
+    def initialize
+      @pid = Process.pid
+      @acknowledged = @failed = 0
+      @mutex = Mutex.new
+    end
+
+    # There is no thread to start.
+    #
+    # @return [void]
+    def start; end
+
+    # Publishes before the callbacks of the application, as Kafka might; what went wrong is raised after them, because an
+    # exception among callbacks would end those of the other rows.
+    #
+    # @param connection [ActiveRecord::ConnectionAdapters::AbstractAdapter] that has committed
+    # @param database [String] name of the model's connection
+    # @param ids [Array<Integer>] outbox rows of one transaction
+    # @yield Rails' own after_commit callbacks
+    # @return [void]
+    # @raise [StandardError] of the first row that could not be published
+    def committed(connection, database, ids)
+      error = publish(connection, database, ids)
+      yield
+      raise error if error
+    end
+
+    # @return [Boolean] nothing is ever on its way
+    def flush(_timeout)
+      true
+    end
+
+    # @return [Boolean] nothing is ever on its way
+    def close(_timeout)
+      true
+    end
+
+    # @return [Hash{Symbol => Integer}] rows published and rows refused; nothing ever waits
+    def status
+      {queued_records: 0, queued_bytes: 0, acknowledged: @acknowledged, failed: @failed}
+    end
+
+    private
+
+    # @return [StandardError, nil]
+    def publish(connection, database, ids)
+      errors = []
+      delivery = Publisher::Delivery.new(producer: Producer.new(Memory.kept), context: Context.new(connection)) do |change|
+        errors << change.error
+      end
+      ids.each_slice(Publisher::BATCH) { |slice| delivery.publish(database, slice) }
+      delivery.settle_reports
+      count(delivery)
+      errors.first
+    rescue StandardError => e
+      e
+    end
+
+    def count(delivery)
+      @mutex.synchronize do
+        @acknowledged += delivery.acknowledged
+        @failed += delivery.failed
+      end
+    end
+  end
+end

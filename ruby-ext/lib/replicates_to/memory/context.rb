@@ -1,0 +1,24 @@
+# frozen_string_literal: true
+
+module ReplicatesTo
+  class Memory
+    # Where rows are read: on the connection that has just committed them, because a test's transaction around the commit
+    # hides them from every other.
+    class Context
+      # @param connection [ActiveRecord::ConnectionAdapters::AbstractAdapter]
+      def initialize(connection)
+        @connection = connection
+      end
+
+      # @yieldparam outbox [Outbox::Statements]
+      def within(_database)
+        Neutral.on(@connection) { yield Outbox.on(@connection) }
+      end
+
+      # @raise the error, when it is the database that cannot answer now, rather than a row's own fault
+      def raise_if_lost(_database, error)
+        raise error if error.is_a?(ActiveRecord::ConnectionNotEstablished) || !@connection.active? || Outbox.on(@connection).busy?(error)
+      end
+    end
+  end
+end
