@@ -70,6 +70,39 @@ RSpec.describe "a Rails application" do
     expect(app.rails("runner", code, REPLICATES_TO_GENERATION: "7").output.split).to eq(%w[7 4 garage])
   end
 
+  it "publishes into memory in its tests, once the generator has written the configuration" do
+    app.rails("g", "replicates_to:install")
+    result = app.rails("runner", <<~RUBY, RAILS_ENV: "test", REPLICATES_TO_KAFKA_BROKERS: "127.0.0.1:1")
+      require "replicates_to/testing"
+      Vehicle.create!(plate: "KA-1")
+      puts ReplicatesTo::Testing.records(to: :billing).map { |record| record.attributes["plate"] }
+    RUBY
+    expect([result.output, outbox_rows]).to eq(["KA-1\n", 0]), result.error
+    expect(plates).to eq([])
+  end
+
+  it "takes a signed request of ReplicatesTo::Testing in its integration tests" do
+    result = app.rails("runner", <<~RUBY, RAILS_ENV: "test")
+      require "replicates_to/receiver"
+      require "replicates_to/testing"
+      secret = "whsec_\#{["a secret of 24 bytes or more"].pack("m0")}"
+      ReplicatesTo::Receiver.configure { |r| r.secrets = [secret]; r.on("Driver") { |record| puts record.attributes["name"] } }
+      ActiveRecord::Base.connection.create_table(:replicates_to_versions, primary_key: %i[source model key], temporary: true) do |t|
+        %i[source model key].each { |name| t.text name, null: false }
+        t.bigint :version, null: false
+        t.boolean :deleted, null: false
+        t.datetime :applied_at, precision: 6, null: false
+      end
+      Rails.application.routes.draw { mount ReplicatesTo::Receiver => "/replicates_to" }
+      driver = {destination: "billing", source: "monolith", model: "Driver", key: 7, attributes: {name: "Ann"}}
+      headers, body = ReplicatesTo::Testing.request(ReplicatesTo::Testing::Record.new(**driver), secret: secret)
+      session = ActionDispatch::Integration::Session.new(Rails.application)
+      session.post("/replicates_to", params: body, headers: headers)
+      puts session.response.body
+    RUBY
+    expect(result.output).to eq("Ann\n{\"status\":\"applied\"}\n"), result.error
+  end
+
   it "publishes from rails runner before it exits" do
     expect(app.rails("runner", "Vehicle.create!(plate: 'KA-1')").exit_code).to eq(0)
     expect([plates, outbox_rows]).to eq([["KA-1"], 0])

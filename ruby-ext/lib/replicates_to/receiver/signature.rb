@@ -32,10 +32,16 @@ module ReplicatesTo
 
         given = signature.split.filter_map { |part| part.delete_prefix("v1,") if part.start_with?("v1,") }
         content = [id, timestamp, body].map(&:b).join(".")
-        return "webhook-signature does not match" unless @keys.any? { |key| matches?(key, content, given) }
+        return "webhook-signature does not match" unless signatures(content).any? { |expected| among?(given, expected) }
 
         seconds = (now.to_i - timestamp.to_i).abs
         "webhook-timestamp is #{seconds} s away" if seconds > TOLERANCE_SECONDS
+      end
+
+      # @param content [String] `webhook-id.webhook-timestamp.body`
+      # @return [Array<String>] what the relay would write for each secret, without its version
+      def signatures(content)
+        @keys.map { |key| [OpenSSL::HMAC.digest("SHA256", key, content)].pack("m0") }
       end
 
       private
@@ -50,8 +56,7 @@ module ReplicatesTo
       end
 
       # Every candidate is compared in constant time: the answer must not tell how much of a forged one was right.
-      def matches?(key, content, given)
-        expected = [OpenSSL::HMAC.digest("SHA256", key, content)].pack("m0")
+      def among?(given, expected)
         given.any? do |candidate|
           candidate.bytesize == expected.bytesize && OpenSSL.fixed_length_secure_compare(candidate, expected)
         end
