@@ -65,6 +65,12 @@ module ReplicatesTo
       @config ||= @mutex.synchronize { @config || Configuration::Loader.load(@assignments&.assigned || {}) }
     end
 
+    # @return [Boolean] whether the configuration has been read
+    # @api private
+    def configured?
+      !@config.nil?
+    end
+
     # @return [Boolean] whether writes of this thread are noted at this moment
     def enabled?
       Noting.on?

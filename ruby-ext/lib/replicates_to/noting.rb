@@ -9,7 +9,12 @@ module ReplicatesTo
 
     # @return [Boolean] whether writes of this thread are noted
     def on?
-      ReplicatesTo.config["enabled"] && Thread.current.thread_variable_get(THREAD_KEY).to_i.zero?
+      !off? && ReplicatesTo.config["enabled"]
+    end
+
+    # @return [Boolean] whether this thread is inside `disabled { }`
+    def off?
+      Thread.current.thread_variable_get(THREAD_KEY).to_i.positive?
     end
 
     # @yield writes that are not noted; nests

@@ -10,7 +10,7 @@ module ReplicatesTo
       ActiveRecord::ConnectionAdapters::Transaction.prepend(TransactionNotes)
       ActiveRecord::Relation.prepend(RelationWrites)
       ActiveRecord::InsertAll.prepend(InsertAllWrites)
-      ActiveRecord::ConnectionAdapters::AbstractAdapter.prepend(CoveredStatements)
+      ActiveRecord::ConnectionAdapters::AbstractAdapter.prepend(CoveredStatements, AllStatements)
     end
 
     # ActiveRecord::ConnectionAdapters::Transaction, parent of real transactions and savepoints.
@@ -113,6 +113,20 @@ module ReplicatesTo
       end
     end
 
+    # ActiveRecord::ConnectionAdapters::AbstractAdapter: every statement, BEGIN and COMMIT too, is sent by a block of this.
+    module AllStatements
+      # @return [Triggers::Session, nil] nil where there are no triggers
+      def replicates_to_session
+        @replicates_to_session ||= (Triggers::Session.new(self) if Triggers.possible?(self))
+      end
+
+      private
+
+      def log(sql, *arguments, **options, &block)
+        replicates_to_session ? replicates_to_session.around(sql) { super } : super
+      end
+    end
+
     # Connections that belong to one thread alone, one for each database of the application. With the application's own
     # pool, a pool of one connection would starve.
     class OwnConnections
@@ -182,6 +196,19 @@ module ReplicatesTo
       # @return [ActiveRecord::ConnectionAdapters::AbstractAdapter] this thread's connection of a model
       def connection_of(model)
         model.respond_to?(:lease_connection) ? model.lease_connection : model.connection
+      end
+
+      # @return [Symbol] :none, :open or :failed, as PostgreSQL's client library knows it
+      def transaction_status(connection)
+        # In 7.1 and later the first, which is nil until it is needed; the other before.
+        client = connection.instance_variable_get(:@raw_connection) || connection.instance_variable_get(:@connection)
+        return :none if client.nil? || client.finished?
+
+        case client.transaction_status
+        when PG::PQTRANS_INERROR then :failed
+        when PG::PQTRANS_ACTIVE, PG::PQTRANS_INTRANS then :open
+        else :none
+        end
       end
 
       # @return [Notes] of the innermost open transaction

@@ -1,6 +1,7 @@
 # frozen_string_literal: true
 
 require "replicates_to/triggers/definition"
+require "replicates_to/triggers/session"
 
 module ReplicatesTo
   # `coverage: triggers`: the database itself notes what a statement changed, whoever sent it.
@@ -12,14 +13,20 @@ module ReplicatesTo
       ReplicatesTo.config["coverage"] == "triggers"
     end
 
+    # @param connection [ActiveRecord::ConnectionAdapters::AbstractAdapter]
+    # @return [Boolean] whether its database has triggers that could note rows
+    def possible?(connection)
+      Outbox::ADAPTERS[connection.adapter_name] == Outbox::PostgreSQL
+    end
+
     # @param model [Class]
     # @return [void]
     # @raise [ConfigurationError] when its database has no triggers that could note its rows
     def demand(model)
-      adapter = RailsPrivate.connection_of(model).adapter_name
-      return if Outbox::ADAPTERS[adapter] == Outbox::PostgreSQL
+      connection = RailsPrivate.connection_of(model)
+      return if possible?(connection)
 
-      raise ConfigurationError, "#{model.name}: coverage: triggers works on PostgreSQL, not on #{adapter}"
+      raise ConfigurationError, "#{model.name}: coverage: triggers works on PostgreSQL, not on #{connection.adapter_name}"
     end
 
     # Refuses a write that nobody would note. Looked at once for each table and process; whether the triggers say what the
