@@ -207,7 +207,8 @@ ADAPTERS.each do |adapter|
 
   RSpec.describe "the commands with transport: memory, on #{adapter}" do
     include_context "with a database on", adapter
-    include_context "in memory", transactional: false, kafka__brokers: "127.0.0.1:1"
+    include_context "in memory", transactional: false, kafka__brokers: "127.0.0.1:1",
+                                 kafka__properties: {"message.timeout.ms" => "1000", "log_level" => "0"}
 
     let(:out) { StringIO.new }
 

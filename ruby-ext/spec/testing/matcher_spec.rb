@@ -87,10 +87,10 @@ RSpec.describe "expect { }.to replicate" do
   it "shows the nearest record, where it is otherwise, and what else was published" do
     owner = Owner.create!(name: "Ann")
     message = failure do
-      expect { [owner, vehicle].each { |row| row.update!(row.is_a?(Owner) ? {name: "Bea"} : {plate: "KA-2"}) } }
+      expect { [vehicle, owner].each { |row| row.update!(row.is_a?(Owner) ? {name: "Bea"} : {plate: "KA-2"}) } }
         .to replicate(vehicle).to(:billing).as(:create).with(vin: "1", registration: a_string_ending_with("3"))
     end
-    version = ReplicatesTo::Testing.records.last.version
+    version = ReplicatesTo::Testing.records(model: Vehicle).last.version
     expect(message).to eq(<<~MESSAGE.chomp)
       expected Vehicle #{vehicle.id} -> billing, create to be published; the nearest of 2 records is Vehicle #{vehicle.id} -> billing, update, version #{version}
       -operation: create
