@@ -24,7 +24,9 @@ RSpec.describe "ActiveRecord's write methods" do
     ActiveRecord::Persistence => %i[increment! decrement!],
     ActiveRecord::Persistence::ClassMethods => %i[insert insert! insert_all insert_all! upsert upsert_all delete],
     ActiveRecord::CounterCache::ClassMethods => %i[reset_counters update_counters increment_counter decrement_counter],
-    ActiveRecord::Relation => %i[update_all update_counters touch_all delete_all delete_by],
+    ActiveRecord::Relation => %i[
+      update_all update_counters touch_all delete_all delete_by insert insert! insert_all insert_all! upsert upsert_all
+    ],
     ActiveRecord::Associations::CollectionProxy => %i[insert insert! insert_all insert_all! upsert upsert_all]
   }
   # One row after the other, by the methods of a record.
@@ -41,6 +43,7 @@ RSpec.describe "ActiveRecord's write methods" do
   # Nothing reaches the database.
   no_write = {
     ActiveRecord::Persistence => %i[destroyed? destroyed_by_association increment decrement toggle previously_new_record?],
+    ActiveRecord::CounterCache::ClassMethods => %i[counter_cache_column?],
     ActiveRecord::Relation => %i[scope_for_create],
     ActiveRecord::Associations::CollectionProxy => %i[create_with create_with! create_with_value create_with_value= prepend]
   }

@@ -14,6 +14,12 @@ module ReplicatesTo
       @create_topics = create_topics
     end
 
+    # @param error [ActiveRecord::ActiveRecordError]
+    # @return [String] what the database said, of which Rails 7.1 and later only say where to look
+    def self.reason(error)
+      (error.cause || error).message
+    end
+
     # @return [Boolean] whether nothing is wrong; warnings do not count
     def run
       check_configuration
@@ -52,7 +58,7 @@ module ReplicatesTo
       @findings.fail(subject, e.message.delete_prefix("#{model.name}: ").delete_prefix("replicates_to :#{destination} "))
       nil
     rescue ActiveRecord::ActiveRecordError => e
-      @findings.fail(subject, e.message)
+      @findings.fail(subject, Check.reason(e))
       nil
     end
 

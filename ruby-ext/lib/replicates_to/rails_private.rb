@@ -50,8 +50,7 @@ module ReplicatesTo
       def _insert_record(*arguments)
         RailsPrivate.noting(self) do
           returned = super
-          values = arguments.grep(Hash).first || {}
-          Noting.inserted(self, values.fetch(primary_key) { Array(returned).first } || Array(returned).first)
+          Noting.inserted(self, RailsPrivate.inserted_key(self, arguments, returned))
           returned
         end
       end
@@ -59,7 +58,7 @@ module ReplicatesTo
       def _update_record(values, constraints)
         RailsPrivate.noting(self) do
           affected = super
-          Noting.updated(self, values, constraints[primary_key]) if affected.positive?
+          Noting.updated(self, RailsPrivate.assigned(self, values), constraints[primary_key]) if affected.positive?
           affected
         end
       end
@@ -208,6 +207,28 @@ module ReplicatesTo
         when PG::PQTRANS_INERROR then :failed
         when PG::PQTRANS_ACTIVE, PG::PQTRANS_INTRANS then :open
         else :none
+        end
+      end
+
+      # @param arguments [Array] of `_insert_record`: the values, and from Rails 7.1 on the columns that it returns
+      # @param returned [Object, Array] the primary key, or those columns' values
+      # @return [Object] the primary key of the new row, given or returned
+      def inserted_key(model, arguments, returned)
+        name = model.primary_key
+        given = assigned(model, arguments.grep(Hash).first || {})[name]
+        return given unless given.nil?
+
+        columns = arguments.grep(Array).first || [name]
+        columns.zip(Array(returned)).to_h[name]
+      end
+
+      # Rails 7.0 and later write attributes, earlier ones their values.
+      #
+      # @param values [Hash{String => Object}] of a statement
+      # @return [Hash{String => Object}] those of them that name the row, as the model reads them
+      def assigned(model, values)
+        values.slice(model.primary_key, model.inheritance_column).to_h do |name, value|
+          [name, model.type_for_attribute(name).cast(ActiveModel::Attribute === value ? value.value : value)]
         end
       end
 

@@ -30,7 +30,7 @@ module ReplicatesTo
       rescue MappingError => e
         @findings.fail("outbox", e.message)
       rescue ActiveRecord::ActiveRecordError => e
-        @findings.fail("outbox", "the database of #{model.name} does not answer: #{e.message}")
+        @findings.fail("outbox", "the database of #{model.name} does not answer: #{Check.reason(e)}")
       end
 
       def report(outbox)
@@ -59,7 +59,7 @@ module ReplicatesTo
           @findings.warn(model.name, "#{foreign_key} changes rows of #{model.table_name} unnoticed")
         end
       rescue ActiveRecord::ActiveRecordError => e
-        @findings.fail(model.name, e.message)
+        @findings.fail(model.name, Check.reason(e))
       end
     end
   end

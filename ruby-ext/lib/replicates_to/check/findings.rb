@@ -43,6 +43,7 @@ module ReplicatesTo
       private
 
       def line(status, subject, message)
+        message = message.strip.gsub(/\s*\n\s*/, " ")
         return @out.puts(JSON.generate(status: status, subject: subject, message: message)) if @json
 
         @out.puts "#{status.ljust(4)}  #{subject.ljust(SUBJECT_WIDTH)}  #{message}"
