@@ -55,6 +55,14 @@ RSpec.describe "replicates_to as a declaration" do
       [proc { replicates_to :billing, if: "billable?" }, 'Vehicle: if: takes a Symbol or a callable, not "billable?"'],
     "a selection that is not a list of names" =>
       [proc { replicates_to :billing, only: 3 }, "Vehicle: replicates_to :billing takes a list of names in only:, not 3"],
+    "an association that is republished twice" =>
+      [proc { 2.times { republishes :parts } }, "Vehicle: republishes :parts is declared twice"],
+    "an unknown keyword of republishes" =>
+      [proc { republishes :parts, iff: :moved? }, "Vehicle: republishes :parts does not know iff: (did you mean if:?)"],
+    "a condition of republishes that cannot be called" =>
+      [proc { republishes :parts, unless: 3 }, "Vehicle: unless: takes a Symbol or a callable, not 3"],
+    "something else than an association's name" =>
+      [proc { republishes %i[parts wheels] }, "Vehicle: republishes takes the name of an association, not [:parts, :wheels]"],
     "a model name that cannot be a topic's" =>
       [proc { replicates_to :billing, as: "a.b" }, 'Vehicle: model name "a.b" must be a class name of at most 100 characters']
   }.each do |misuse, (body, message)|
@@ -101,6 +109,14 @@ RSpec.describe "replicates_to as a declaration" do
       body = proc { replicates_to :billing, as: "Lorry" }
       expect { model("Truck", parent: parent, &body) }
         .to raise_error(ReplicatesTo::DeclarationError, 'Truck: replicates_to :billing must keep as: "Vehicle", not "Lorry"')
+    end
+
+    it "gives a subclass the associations to republish, and lets it replace a line" do
+      parent.republishes :parts, if: :moved?
+      parent.republishes :wheels
+      child = model("Truck", parent: parent) { republishes :parts }
+      expect(child.replicates_to_republications.transform_values(&:conditional?)).to eq(parts: false, wheels: false)
+      expect(parent.replicates_to_republications[:parts]).to be_conditional
     end
 
     it "lets each concrete class of an abstract one use its own name" do

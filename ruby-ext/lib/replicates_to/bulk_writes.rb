@@ -4,9 +4,15 @@ module ReplicatesTo
   # Writes that name no rows. The statement itself says which rows it changed, while it holds their locks, and each gets
   # its outbox row then and there: picking the rows first would miss some.
   module BulkWrites
-    # How the rows that one statement changes are noted: under which operation, and which classes' rows they are.
-    # returning says of an insert whether it returns columns to its caller; nil is a statement that returns how many rows.
-    Cover = Struct.new(:model, :operation, :classes, :returning)
+    # How the rows that one statement changes are noted: under which operation, and which classes' rows they are; fan_outs are
+    # the classes whose rows have dependants. returning says of an insert whether it returns columns to its caller; nil is a
+    # statement that returns how many rows.
+    Cover = Struct.new(:model, :operation, :classes, :fan_outs, :returning, keyword_init: true) do
+      # @return [Array<(Naming, String)>] every row is noted once for each of these, if it has a name there
+      def notes
+        classes.map { |naming| [naming, operation] } + fan_outs.map { |naming| [naming, FanOut::OPERATION] }
+      end
+    end
 
     # The class of a row: that of its single-table-inheritance column, if it has one.
     class Naming
@@ -14,15 +20,28 @@ module ReplicatesTo
       attr_reader :column
       # @return [Hash{String => String}] name of the class by the column's value
       attr_reader :names
-      # @return [String, nil] for any other value; nil when such rows are not replicated
+      # @return [String, nil] for any other value; nil when such rows are not meant
       attr_reader :default
 
       # @param base [Class] the base class of a table
-      def initialize(base)
+      # @return [Naming] of its replicated classes
+      def self.replicated(base)
+        new(base) { |model| model.respond_to?(:replicates?) && model.replicates? }
+      end
+
+      # @param base [Class] the base class of a table
+      # @yieldparam model [Class]
+      # @yieldreturn [Boolean] whether its rows are meant
+      def initialize(base, &meant)
         @column = base.inheritance_column if base.columns_hash.key?(base.inheritance_column)
-        replicated = [base, *(@column ? base.descendants : [])].select { |model| model.respond_to?(:replicates?) && model.replicates? }
-        @default = base.name if replicated.delete(base)
-        @names = replicated.to_h { |model| [model.sti_name, model.name] }
+        named = [base, *(@column ? base.descendants : [])].select(&meant)
+        @default = base.name if named.delete(base)
+        @names = named.to_h { |model| [model.sti_name, model.name] }
+      end
+
+      # @return [Boolean] whether no row is meant
+      def empty?
+        names.empty? && default.nil?
       end
 
       # @param value [String, nil] of the column
@@ -55,14 +74,14 @@ module ReplicatesTo
       return unless (covered = covered(model))
 
       refuse(covered, "update_all of #{covered.primary_key}") if assigns?(covered, updates, covered.primary_key)
-      moves = assigns?(covered, updates, covered.inheritance_column) && Naming.new(covered.base_class).column
-      Cover.new(covered, "update", moves ? every_class(model) : classes(model))
+      moves = assigns?(covered, updates, covered.inheritance_column) && covered.columns_hash.key?(covered.inheritance_column)
+      moves ? every_class(covered, model) : cover(covered, model, "update")
     end
 
     # @param model [Class] whose table is written
     # @return [Cover, nil]
     def delete(model)
-      covered(model)&.then { |covered| Cover.new(covered, "delete", classes(model)) }
+      covered(model)&.then { |covered| cover(covered, model, "delete") }
     end
 
     # @param model [Class] whose table is written
@@ -74,7 +93,7 @@ module ReplicatesTo
 
       refuse(covered, "upsert_all of #{covered.primary_key}") if update.is_a?(String) && assigns?(covered, update, covered.primary_key)
       # Created or updated, nobody knows; for a row that a condition keeps back, an update says more.
-      Cover.new(covered, update ? "update" : "create", classes(model), returning)
+      cover(covered, model, update ? "update" : "create", returning)
     end
 
     # @return [Class, nil] a replicated class of the table, when its writes are to be noted here
@@ -97,14 +116,34 @@ module ReplicatesTo
     private_class_method :refuse
 
     # @param model [Class] whose table is written
-    # @return [Array<Naming>] which classes' rows the rows of the table are
+    # @return [Array<Naming>] which replicated classes' rows the rows of the table are
     def classes(model)
-      Registry.touching(model).map(&:base_class).uniq.map { |base| Naming.new(base) }
+      bases(model).map { |base| Naming.replicated(base) }.reject(&:empty?)
     end
 
+    # @param model [Class] whose table is written
+    # @param operation [String] create, update or delete
+    # @return [Array<Naming>] which classes' rows they are, of those that have others republished then
+    def fan_outs(model, operation)
+      bases(model).map { |base| Naming.new(base) { |one| FanOut.republications(one, operation).any? } }.reject(&:empty?)
+    end
+
+    def bases(model)
+      Registry.touching(model).map(&:base_class).uniq
+    end
+    private_class_method :bases
+
+    def cover(covered, model, operation, returning = nil)
+      Cover.new(model: covered, operation: operation, classes: classes(model), fan_outs: fan_outs(model, operation), returning: returning)
+    end
+    private_class_method :cover
+
     # A row that changes its class may belong to other destinations now, so it is noted for every class.
-    def every_class(model)
-      Registry.touching(model).map { |touched| Fixed.new(touched.name) }
+    def every_class(covered, model)
+      touched = Registry.touching(model)
+      Cover.new(model: covered, operation: "update",
+                classes: touched.select(&:replicates?).map { |one| Fixed.new(one.name) },
+                fan_outs: touched.select { |one| FanOut.republications(one, "update").any? }.map { |one| Fixed.new(one.name) })
     end
     private_class_method :every_class
 

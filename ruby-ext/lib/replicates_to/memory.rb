@@ -65,10 +65,10 @@ module ReplicatesTo
     # @return [StandardError, nil]
     def publish(connection, database, ids)
       errors = []
-      delivery = Publisher::Delivery.new(producer: Producer.new(Memory.kept), context: Context.new(connection)) do |change|
-        errors << change.error
-      end
+      context = Context.new(connection, database)
+      delivery = Publisher::Delivery.new(producer: Producer.new(Memory.kept), context: context) { |change| errors << change.error }
       ids.each_slice(Publisher::BATCH) { |slice| delivery.publish(database, slice) }
+      delivery.fan_out while delivery.fan_out_due?
       delivery.settle_reports
       count(delivery)
       errors.first

@@ -1,6 +1,7 @@
 # frozen_string_literal: true
 
 require "replicates_to/declaration"
+require "replicates_to/republication"
 
 module ReplicatesTo
   # Class methods of a model that includes ReplicatesTo.
@@ -28,6 +29,20 @@ module ReplicatesTo
       Registry.add(self)
     end
 
+    # Publishes the rows of an association again when a row of this class changed, because they are computed from it.
+    #
+    # @param association [Symbol] has_many, has_one or through; it may be declared later
+    # @param options [Hash] `if unless`: asked of a record that was just saved
+    # @return [void]
+    # @raise [DeclarationError] when the line cannot mean anything
+    def republishes(association, **options)
+      @replicates_to_republishes ||= {}
+      raise DeclarationError, "#{name}: republishes :#{association} is declared twice" if @replicates_to_republishes.key?(association)
+
+      @replicates_to_republishes[association] = Republication.new(self, association, options)
+      Registry.add(self)
+    end
+
     # Publishes rows that nobody changed: those of the class, or of the relation it is called on. Each batch of 1,000 is a
     # transaction of its own that locks its rows.
     #
@@ -47,6 +62,23 @@ module ReplicatesTo
     # @return [Boolean] whether rows of this class are published anywhere
     def replicates?
       replicates_to_declarations.any?
+    end
+
+    # @return [Hash{Symbol => Republication}] by association, inherited ones included
+    def replicates_to_republications
+      inherited = superclass.respond_to?(:replicates_to_republications) ? superclass.replicates_to_republications : {}
+      @replicates_to_republishes ? inherited.merge(@replicates_to_republishes) : inherited
+    end
+
+    # @return [Boolean] whether a change of a row of this class is noted: it is published, or has others published
+    def noted?
+      replicates? || replicates_to_republications.any?
+    end
+
+    # @api private
+    # @return [Hash{Symbol => Boolean}] what {FanOut::Dependants.follow_their_owner?} has found out
+    def replicates_to_followers
+      @replicates_to_followers ||= {}
     end
 
     # Mappings need the columns, so they are made when first asked for, once for each state of the table's schema.

@@ -6,11 +6,11 @@ module ReplicatesTo
   # What the statements of one transaction did to one row, as the outbox will say it.
   #
   # keys are the public keys that the row had before, by destination, where the row itself cannot tell them: it is gone, or
-  # has another key now. destinations are the only ones that the row was noted for; nil means all.
+  # has another key now; of a fan-out, the associations to follow. destinations are the only ones that the row was noted for; nil means all.
   Note = Struct.new(:model, :primary_key, :operation, :keys, :origin, :destinations, keyword_init: true) do
-    # @return [Array] notes with equal identities are one note
+    # @return [Array] notes with equal identities are one note; what becomes of a row and of its dependants are two
     def identity
-      [model, primary_key]
+      [model, primary_key, operation == FanOut::OPERATION]
     end
 
     # @param later [Note] of the same row, by a later statement of the transaction

@@ -39,7 +39,7 @@ module ReplicatesTo
     def updated(model, values, primary_key)
       note(model, primary_key, "update")
       renamed = values.fetch(model.primary_key, primary_key)
-      note(model, renamed, "create") unless renamed == primary_key
+      note(model, renamed, "create", "update") unless renamed == primary_key
       return unless values.key?(model.inheritance_column)
 
       siblings(model).each { |sibling| note(sibling, renamed, "update") }
@@ -64,24 +64,29 @@ module ReplicatesTo
       true
     end
 
-    def note(model, primary_key, operation)
-      return unless on? && model.replicates? && !Triggers.on?
-
-      raise MappingError, PrimaryKey.missing(model) unless model.primary_key.is_a?(String)
-
-      add(model, Note.new(model: model.name, primary_key: PrimaryKey.dump(model, primary_key), operation: operation,
-                          origin: Origin.current))
-    end
-    private_class_method :note
-
+    # @api private
+    # @return [void]
     def add(model, note)
       RailsPrivate.notes_of(model).add(model, note)
     end
-    private_class_method :add
+
+    # @param change [String] the operation, as the row's dependants see it
+    def note(model, primary_key, operation, change = operation)
+      return unless on? && model.noted? && !Triggers.on?
+
+      raise MappingError, PrimaryKey.missing(model) unless model.primary_key.is_a?(String)
+
+      if model.replicates?
+        add(model, Note.new(model: model.name, primary_key: PrimaryKey.dump(model, primary_key), operation: operation,
+                            origin: Origin.current))
+      end
+      FanOut.changed(model, primary_key, change)
+    end
+    private_class_method :note
 
     def siblings(model)
       [model.base_class, *model.base_class.descendants].select do |sibling|
-        sibling != model && sibling.respond_to?(:replicates?) && sibling.replicates?
+        sibling != model && sibling.respond_to?(:noted?) && sibling.noted?
       end
     end
     private_class_method :siblings

@@ -52,7 +52,7 @@ module ReplicatesTo
       return 0 if ids.empty?
 
       base = model.base_class
-      naming = BulkWrites::Naming.new(base)
+      naming = BulkWrites::Naming.replicated(base)
       connection = RailsPrivate.connection_of(model)
       RailsPrivate.in_transaction(connection) do
         rows = Outbox.of(model.name, connection).lock_rows(base.unscoped.where(base.primary_key => ids).order(base.primary_key))

@@ -10,9 +10,15 @@ module ReplicatesTo
     TABLE = "replicates_to_outbox"
     ADAPTERS = {"PostgreSQL" => PostgreSQL, "PostGIS" => PostgreSQL, "SQLite" => SQLite}.freeze
 
-    # One change, as read: `keys` are those of a row that cannot tell them itself, by destination; `destinations` the only
+    # One change, as read: `keys` are those of a row that cannot tell them itself, by destination, or the associations that a
+    # fan-out has left, with its cursors; `destinations` the only
     # ones it is for, nil for all; `created_at` is [seconds, nanoseconds] since 1970.
     Row = Struct.new(:id, :model, :primary_key, :operation, :keys, :origin, :destinations, :created_at, :attempts, keyword_init: true) do
+      # @return [Boolean] whether others are to be published, rather than this row
+      def fan_out?
+        operation == FanOut::OPERATION
+      end
+
       # @param destination [Symbol]
       # @return [Boolean]
       def for?(destination)

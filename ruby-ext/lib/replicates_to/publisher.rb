@@ -108,11 +108,12 @@ module ReplicatesTo
     end
 
     def turn
-      work = @mailbox.wait(@delivery.next_sweep_in)
+      work = @mailbox.wait(@delivery.due_in)
       @delivery.settle_reports
       work.wakes.each { |database, ids| ids.each_slice(BATCH) { |slice| @delivery.publish(database, slice) } }
       work.sweeps.each { |after, answer| answer << @delivery.sweep(after) }
       @delivery.sweep_if_due
+      @delivery.fan_out
       @delivery.settle_reports
     rescue StandardError => e
       LogSubscriber.failure(e)

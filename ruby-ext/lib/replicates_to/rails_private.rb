@@ -8,6 +8,7 @@ module ReplicatesTo
     def self.install
       require "active_record/connection_adapters/abstract/transaction"
       ActiveRecord::ConnectionAdapters::Transaction.prepend(TransactionNotes)
+      ActiveRecord::AttributeMethods::Dirty.prepend(SavedRows)
       ActiveRecord::Relation.prepend(RelationWrites)
       ActiveRecord::InsertAll.prepend(InsertAllWrites)
       ActiveRecord::ConnectionAdapters::AbstractAdapter.prepend(CoveredStatements, AllStatements)
@@ -69,6 +70,20 @@ module ReplicatesTo
           Noting.deleted(self, constraints[primary_key]) if affected.positive?
           affected
         end
+      end
+    end
+
+    # ActiveRecord::AttributeMethods::Dirty: what a save runs inside its callbacks, and all that it does before the first of
+    # them can raise. From here on the record can say what was saved.
+    module SavedRows
+      private
+
+      def _create_record(*)
+        FanOut.asks?(self.class) ? FanOut.asking(self) { super } : super
+      end
+
+      def _update_record(*)
+        FanOut.asks?(self.class) ? FanOut.asking(self) { super } : super
       end
     end
 
@@ -191,6 +206,80 @@ module ReplicatesTo
       end
     end
 
+    # ActiveRecord::Reflection and AssociationScope: how the rows of an association are reached from its owner.
+    class AssociationPath
+      # What a relation may say that is of no use for finding all of its rows.
+      OF_A_LIST = %i[select distinct order limit offset group having lock].freeze
+
+      # @param model [Class] the owner's class
+      # @param name [Symbol] of the association
+      def initialize(model, name)
+        @model = model
+        @reflection = model._reflect_on_association(name)
+      end
+
+      # @return [Boolean]
+      def found?
+        !@reflection.nil?
+      end
+
+      # @return [Boolean] whether the owner's row points to the other one, and not the other way
+      def up?
+        @reflection.belongs_to?
+      end
+
+      # @return [Boolean] whether its row says which class it leads to
+      def polymorphic?
+        @reflection.polymorphic?
+      end
+
+      # @return [Array<Class>] whose rows it goes through, and leads to
+      def classes
+        @reflection.chain.map(&:klass)
+      end
+
+      # @return [String, nil] why nobody can use the association
+      def fault
+        @reflection.check_validity!
+        klass
+        nil
+      rescue ActiveRecord::ConnectionNotEstablished, ActiveRecord::StatementInvalid
+        raise
+      rescue ActiveRecord::ActiveRecordError, NameError, ArgumentError => e
+        e.message.lines.first.chomp
+      end
+
+      # @return [Class] that it leads to
+      def klass
+        @reflection.klass
+      end
+
+      # @return [Boolean] whether nothing else of the owner is needed
+      def by_primary_key?
+        scopes = @reflection.chain.flat_map(&:scopes)
+        Array(first.join_foreign_key) == Array(@model.primary_key) && scopes.all? { |scope| scope.arity.zero? }
+      end
+
+      # @return [(String, String), nil] table and column that refer to the owner; nil where a second column says to whom
+      def reference
+        [first.klass.table_name, first.join_primary_key.to_s] unless first.type
+      end
+
+      # @param primary_key [Object] of an owner, who need not be there
+      # @return [ActiveRecord::Relation] without default scopes
+      def relation(primary_key)
+        owner = @model.new
+        owner.id = primary_key
+        ActiveRecord::Associations::AssociationScope.scope(owner.association(@reflection.name)).except(*OF_A_LIST).distinct
+      end
+
+      private
+
+      def first
+        @reflection.chain.last
+      end
+    end
+
     class << self
       # @return [ActiveRecord::ConnectionAdapters::AbstractAdapter] this thread's connection of a model
       def connection_of(model)
@@ -232,6 +321,13 @@ module ReplicatesTo
         end
       end
 
+      # @param database [String] as models call their connection
+      # @return [ActiveRecord::ConnectionAdapters::AbstractAdapter] this thread's connection to it
+      def connection_to(database)
+        ActiveRecord::Base.connection_handler.retrieve_connection(database, role: ActiveRecord::Base.current_role,
+                                                                            shard: ActiveRecord::Base.current_shard)
+      end
+
       # @return [Notes] of the innermost open transaction
       def notes_of(model)
         connection_of(model).current_transaction.replicates_to_notes
@@ -239,7 +335,7 @@ module ReplicatesTo
 
       # @yield a statement on one row, and its note, in one transaction
       def noting(model, &block)
-        return yield unless Noting.on? && model.replicates?
+        return yield unless Noting.on? && model.noted?
         return in_transaction(connection_of(model), &block) unless Triggers.on?
 
         Triggers.verify(model)

@@ -1,8 +1,8 @@
 # frozen_string_literal: true
 
 module ReplicatesTo
-  # The classes that declare a destination, by name: in development a class is loaded again under its name, and a
-  # kept reference would be the old one.
+  # The classes that declare a destination or an association to republish, by name: in development a class is loaded again
+  # under its name, and a kept reference would be the old one.
   module Registry
     @names = []
     @touching = {}.compare_by_identity
@@ -25,30 +25,35 @@ module ReplicatesTo
 
       # @return [Array<Class>] concrete models, those of abstract declarations included, in the order they were loaded
       def models
+        noted.select(&:replicates?)
+      end
+
+      # @return [Array<Class>] those, and the models that only have others republished
+      def noted
         @mutex.synchronize { @names.dup }
               .filter_map(&:safe_constantize)
               .select { |model| model.respond_to?(:replicates_to_declarations) }
               .flat_map { |model| model.abstract_class? ? concrete(model) : [model] }
-              .select(&:replicates?).uniq
+              .select(&:noted?).uniq
       end
 
       # @param model [Class] any ActiveRecord class
-      # @return [Class, nil] a replicated class whose rows a write to that class's table may change
+      # @return [Class, nil] a noted class whose rows a write to that class's table may change
       def touched_by(model)
         touching(model).first
       end
 
       # @param model [Class] any ActiveRecord class
-      # @return [Array<Class>] the replicated classes of its table, the class itself first
+      # @return [Array<Class>] the noted classes of its table, the class itself first
       def touching(model)
-        @touching[model] ||= models.select { |replicated| same_table?(replicated, model) }.sort_by { |one| one == model ? 0 : 1 }
+        @touching[model] ||= noted.select { |known| same_table?(known, model) }.sort_by { |one| one == model ? 0 : 1 }
       end
 
       private
 
-      def same_table?(replicated, model)
-        replicated == model || (replicated.table_name == model.table_name &&
-          replicated.connection_specification_name == model.connection_specification_name)
+      def same_table?(known, model)
+        known == model || (known.table_name == model.table_name &&
+          known.connection_specification_name == model.connection_specification_name)
       end
 
       def concrete(model)

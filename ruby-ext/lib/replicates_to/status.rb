@@ -18,7 +18,7 @@ module ReplicatesTo
 
     # @return [Array<Outbox::Statements>] of the databases that replicated models live in, on this thread's connections
     def outboxes
-      models = ReplicatesTo.models.uniq(&:connection_specification_name)
+      models = Registry.noted.uniq(&:connection_specification_name)
       models = [ActiveRecord::Base] if models.empty?
       models.map { |model| RailsPrivate.connection_of(model) }
             .select { |connection| Outbox.supports?(connection) }.map { |connection| Outbox.on(connection) }.select(&:exists?)

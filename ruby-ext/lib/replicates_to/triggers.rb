@@ -55,10 +55,10 @@ module ReplicatesTo
       @verified ||= Concurrent::Set.new
     end
 
-    # @return [Array<Definition>] one for each table of a replicated model
+    # @return [Array<Definition>] one for each table of a model whose changes are noted
     # @raise [ConfigurationError] when a database has no such triggers
     def definitions
-      Registry.models.uniq { |model| [model.connection_specification_name, model.table_name] }.map { |model| Definition.new(model) }
+      Registry.noted.uniq { |model| [model.connection_specification_name, model.table_name] }.map { |model| Definition.new(model) }
     end
   end
 end

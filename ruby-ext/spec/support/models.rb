@@ -1,6 +1,7 @@
 # frozen_string_literal: true
 
 require "erb"
+require_relative "library"
 
 # The replicated models of the tests, and their tables.
 module Models
@@ -33,11 +34,12 @@ module Models
       t.string :code, primary_key: true
       t.string :name
     end
+    Library.create(schema)
   end
 
   def clear
     connection = ActiveRecord::Base.connection
-    %w[vehicles owners parts replicates_to_outbox replicates_to_run_ranges replicates_to_runs].each do |table|
+    (Library::TABLES + %w[vehicles owners parts replicates_to_outbox replicates_to_run_ranges replicates_to_runs]).each do |table|
       connection.execute("delete from #{table}")
     end
   end

@@ -11,7 +11,7 @@ module ReplicatesTo
 
       # @return [void]
       def run
-        models = ReplicatesTo.models
+        models = Registry.noted
         models.group_by(&:connection_specification_name).each_value { |of_database| check_outbox(of_database.first) }
         models.each { |model| check_shards(model) }
         models.uniq(&:table_name).each { |model| check_foreign_keys(model) }

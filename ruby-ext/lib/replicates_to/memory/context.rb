@@ -6,14 +6,23 @@ module ReplicatesTo
     # hides them from every other.
     class Context
       # @param connection [ActiveRecord::ConnectionAdapters::AbstractAdapter]
-      def initialize(connection)
+      # @param database [String] the name that its models call it by
+      def initialize(connection, database)
         @connection = connection
+        @database = database
       end
 
+      # @param database [String] this one, or another that dependants live in
       # @yieldparam outbox [Outbox::Statements]
-      def within(_database)
-        Neutral.on(@connection) { yield Outbox.on(@connection) }
+      def within(database)
+        connection = database == @database ? @connection : RailsPrivate.connection_to(database)
+        Neutral.on(connection) { yield Outbox.on(connection) }
       end
+
+      # Connections are the application's.
+      #
+      # @return [void]
+      def forget; end
 
       # @raise the error, when it is the database that cannot answer now, rather than a row's own fault
       def raise_if_lost(_database, error)

@@ -32,16 +32,16 @@ module ReplicatesTo
       def cover(statement, name, cover)
         return super unless cover.returning.nil? && same_json?(cover.model)
 
-        classes = cover.classes.map { |naming| "(#{class_sql(naming)})" }.join(", ")
+        notes = cover.notes.map { |naming, operation| "(#{class_sql(naming)}, #{@connection.quote(operation)})" }.join(", ")
         values = {statement: Arel.sql(statement + returning(cover)), source: ReplicatesTo.config["source"], key: key_sql(cover.model),
-                  operation: cover.operation, origin: Origin.current, classes: Arel.sql(classes)}
+                  origin: Origin.current, notes: Arel.sql(notes)}
         # More ids than a publisher takes on need not travel: one more says that they are the sweep's.
         slice = "[1:#{Publisher::Mailbox::TRANSACTION_ROWS_MAX + 1}]" unless ReplicatesTo.config.memory?
         row = @connection.exec_insert_all(fill(<<~SQL, values), name).first
           with changed as (%<statement>s), noted as (
             insert into replicates_to_outbox (source, model, primary_key, operation, origin, created_at)
-            select %<source>s, class.name, json_build_array(%<key>s)::text, %<operation>s, %<origin>s, clock_timestamp()
-            from changed cross join lateral (values %<classes>s) as class (name) where class.name is not null
+            select %<source>s, note.model, json_build_array(%<key>s)::text, note.operation, %<origin>s, clock_timestamp()
+            from changed cross join lateral (values %<notes>s) as note (model, operation) where note.model is not null
             returning id)
           select (select count(*) from changed) as rows, (select to_json((array_agg(id))#{slice})::text from noted) as ids
         SQL
@@ -110,6 +110,17 @@ module ReplicatesTo
         relation.lock("for no key update")
       end
 
+      # @yield statements that lock rows and write, all of them or none
+      def locking(&block)
+        reading(&block)
+      end
+
+      # @param relation [ActiveRecord::Relation]
+      # @return [ActiveRecord::Relation] the same, without those of its rows that another session has locked
+      def lock_free_rows(relation)
+        relation.lock("for no key update skip locked")
+      end
+
       # @return [Boolean]
       def exists?
         !select("select to_regclass('replicates_to_outbox')::text as name").first["name"].nil?
@@ -145,6 +156,10 @@ module ReplicatesTo
       end
 
       private
+
+      def lock_free_ids(id)
+        ids("select id from replicates_to_outbox where id = %<id>s for update skip locked", id: id)
+      end
 
       def created_at_columns
         "floor(extract(epoch from created_at))::bigint as seconds, " \

@@ -55,6 +55,32 @@ module ReplicatesTo
         SQL
       end
 
+      # @return [Row, nil] of a fan-out, which nobody else touches until this transaction ends; nil when it is gone, or another
+      #   process is at it
+      def find_locked(source, id)
+        find(source, lock_free_ids(id)).first
+      end
+
+      # A fan-out goes on behind the dependants that were noted.
+      #
+      # @param id [Integer]
+      # @param keys [Hash{String => String, nil}] associations that are left, with their cursors
+      # @param seconds [Numeric] for which other processes leave it alone
+      # @return [void]
+      def move(id, keys, seconds)
+        execute(<<~SQL, id: id, keys: JSON.generate(keys), time: later(seconds))
+          update replicates_to_outbox set keys = %<keys>s, next_at = %<time>s, attempts = 0, error = null where id = %<id>s
+        SQL
+      end
+
+      # Nothing is wrong with a row, but its time has not come.
+      #
+      # @param seconds [Numeric]
+      # @return [void]
+      def postpone(id, seconds)
+        execute("update replicates_to_outbox set next_at = %<time>s where id = %<id>s", id: id, time: later(seconds))
+      end
+
       # @param ids [Array<Integer>] acknowledged by Kafka
       # @return [void]
       def delete(ids)
@@ -131,7 +157,8 @@ module ReplicatesTo
       private
 
       def returning(cover)
-        columns = [[cover.model.primary_key, "#{OWN}key"], *cover.classes.filter_map(&:column).uniq.map { |name| [name, OWN + name] }]
+        inheritance = cover.notes.filter_map { |naming, _| naming.column }.uniq
+        columns = [[cover.model.primary_key, "#{OWN}key"], *inheritance.map { |name| [name, OWN + name] }]
         list = columns.map { |column, name| "#{@connection.quote_column_name(column)} as #{@connection.quote_column_name(name)}" }
         "#{cover.returning ? ',' : ' returning'} #{list.join(', ')}"
       end
@@ -139,9 +166,9 @@ module ReplicatesTo
       def notes_of(cover, row)
         value = cover.model.type_for_attribute(cover.model.primary_key).deserialize(row["#{OWN}key"])
         primary_key = PrimaryKey.dump(cover.model, value)
-        cover.classes.filter_map do |naming|
+        cover.notes.filter_map do |naming, operation|
           name = naming.of(naming.column && row[OWN + naming.column])
-          Note.new(model: name, primary_key: primary_key, operation: cover.operation, origin: Origin.current) if name
+          Note.new(model: name, primary_key: primary_key, operation: operation, origin: Origin.current) if name
         end
       end
 

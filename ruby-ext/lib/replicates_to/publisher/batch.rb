@@ -14,10 +14,12 @@ module ReplicatesTo
       end
 
       # @return [Array<Change>]
+      # @yieldparam id [Integer] of a row that is a fan-out, and nothing to publish
       # @raise [ActiveRecord::StatementInvalid] when a statement failed, which spoils the transaction for all rows
       def read
         @outbox.reading do
-          rows = @outbox.find(ReplicatesTo.config["source"], @ids)
+          fan_outs, rows = @outbox.find(ReplicatesTo.config["source"], @ids).partition(&:fan_out?)
+          fan_outs.each { |row| yield row.id }
           rows.group_by(&:model).flat_map { |name, of_model| changes(name, of_model) }
         end
       end

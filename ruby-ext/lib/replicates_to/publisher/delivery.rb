@@ -2,6 +2,7 @@
 
 require "replicates_to/publisher/sweep"
 require "replicates_to/publisher/context"
+require "replicates_to/publisher/fan_outs"
 require "replicates_to/publisher/settlement"
 
 module ReplicatesTo
@@ -30,11 +31,12 @@ module ReplicatesTo
         @left_to_sweep = 0
         @settlement = Settlement.new(&refused)
         @sweep = Sweep.new
+        @fan_outs = FanOuts.new
       end
 
       # @return [Boolean] whether nothing is on its way
       def idle?
-        @in_flight.size.zero?
+        @in_flight.size.zero? && @fan_outs.empty?
       end
 
       # @return [Integer] rows that Kafka has acknowledged since the process began
@@ -59,7 +61,9 @@ module ReplicatesTo
         ids = ids.reject { |id| @in_flight.include?(database, id) }
         return if ids.empty?
 
-        changes = context.within(database) { |outbox| outbox.patiently { Batch.new(outbox, ids).read } }
+        changes = context.within(database) do |outbox|
+          outbox.patiently { Batch.new(outbox, ids).read { |id| @fan_outs.add(database, id) } }
+        end
         changes.group_by { |change| change.row.model }.each { |model, of_model| enqueue(database, model, of_model) }
       rescue StandardError => e
         context.raise_if_lost(database, e)
@@ -73,9 +77,22 @@ module ReplicatesTo
         context.databases.sum { |database| sweep_database(database, after) }
       end
 
-      # @return [Numeric] seconds
-      def next_sweep_in
+      # @return [Numeric] seconds that the thread may sleep
+      def due_in
+        return 0 if fan_out_due?
+
         ReplicatesTo.config["sweep.in_process"] ? @sweep.due_in : IDLE
+      end
+
+      # Goes on with the fan-outs for a moment, so that they cannot hold up what was committed meanwhile.
+      #
+      # @return [void]
+      def fan_out
+        return unless fan_out_due?
+
+        @fan_outs.turn(context) do |database, ids, error|
+          error ? refuse_fan_out(database, ids.first, error) : ids.each_slice(BATCH) { |slice| publish(database, slice) }
+        end
       end
 
       # @return [void]
@@ -86,6 +103,13 @@ module ReplicatesTo
         free = room
         taken = sweep(ReplicatesTo.config["sweep.after"])
         @sweep.done(taken, free)
+      end
+
+      # What a fan-out noted while Kafka does not keep up would only be left to the sweep.
+      #
+      # @return [Boolean] whether one can go on
+      def fan_out_due?
+        !@fan_outs.empty? && room.positive?
       end
 
       # Deletes what Kafka has acknowledged, and marks what it refused.
@@ -103,6 +127,7 @@ module ReplicatesTo
       # @return [void]
       def finish(wakes, deadline)
         wakes.each { |database, ids| ids.each_slice(BATCH) { |slice| publish(database, slice) if left(deadline).positive? } }
+        fan_out while fan_out_due? && left(deadline).positive?
         settle_reports until producer.flush(left(deadline).clamp(0, SLICE)) || !left(deadline).positive?
         settle_reports
       ensure
@@ -180,6 +205,12 @@ module ReplicatesTo
       rescue Error => e
         change.refuse(e, destination: mapping.destination)
         0
+      end
+
+      # It may have been the connection to the dependants' database that broke: the next one is new.
+      def refuse_fan_out(database, id, error)
+        context.forget if error.is_a?(ActiveRecord::ActiveRecordError)
+        refuse_unread(database, id, error)
       end
 
       def refuse_unread(database, id, error)

@@ -15,6 +15,7 @@ module ReplicatesTo
         @model = model
         @connection = connection
         @namings = BulkWrites.classes(model)
+        @fan_outs = %w[create update delete].to_h { |operation| [operation, BulkWrites.fan_outs(model, operation)] }
       end
 
       # @return [String] what PostgreSQL keeps of the function, and `check` compares
@@ -44,7 +45,7 @@ module ReplicatesTo
       private
 
       def inserted
-        Noted.new(rows: "new_rows as new_row", key: key("new_row"), operation: "'create'", classes: classes("new_row"))
+        Noted.new(rows: "new_rows as new_row", key: key("new_row"), operation: "'create'", classes: classes("create", "new_row"))
       end
 
       # A row whose primary key changed is two rows to a consumer: one that is gone, and a new one. A row whose class
@@ -53,11 +54,11 @@ module ReplicatesTo
         old, new = column("old_row", @model.primary_key), column("new_row", @model.primary_key)
         Noted.new(rows: "old_rows as old_row full join new_rows as new_row on #{new} = #{old}", key: key("new_row", "old_row"),
                   operation: "case when #{new} is null then 'delete' when #{old} is null then 'create' else 'update' end",
-                  classes: classes("old_row", "new_row"))
+                  classes: classes("update", "old_row", "new_row"))
       end
 
       def deleted
-        Noted.new(rows: "old_rows as old_row", key: key("old_row"), operation: "'delete'", classes: classes("old_row"))
+        Noted.new(rows: "old_rows as old_row", key: key("old_row"), operation: "'delete'", classes: classes("delete", "old_row"))
       end
 
       def insert(noted)
@@ -65,24 +66,30 @@ module ReplicatesTo
           insert into replicates_to_outbox (source, model, primary_key, operation, origin, created_at)
           select #{quote(ReplicatesTo.config['source'])}, class.name,
             #{noted.key},
-            #{noted.operation},
+            coalesce(class.operation, #{noted.operation}),
             nullif(current_setting('replicates_to.origin', true), ''), clock_timestamp()
           from #{noted.rows}
           cross join lateral (
             #{noted.classes.join("\n  union ")}
-          ) as class (name)
+          ) as class (name, operation)
           where class.name is not null;
         SQL
       end
 
-      # One for each class that the row is to be noted for.
+      # One for each class that the row is to be noted for, and one for each that has others republished.
       #
+      # @param change [String] create, update or delete
       # @param rows [Array<String>] the row, or its old and its new state, of which one may be missing
-      def classes(*rows)
-        @namings.flat_map do |naming|
-          next ["select #{quote(naming.default)}::text"] if naming.names.empty?
+      def classes(change, *rows)
+        @namings.flat_map { |naming| names(naming, "null::text", rows) } +
+          @fan_outs.fetch(change).flat_map { |naming| names(naming, quote(FanOut::OPERATION), rows) }
+      end
 
-          rows.map { |row| "select #{class_of(naming, row)}#{" where #{column(row, @model.primary_key)} is not null" if rows.many?}" }
+      def names(naming, operation, rows)
+        return ["select #{quote(naming.default)}::text, #{operation}"] if naming.names.empty?
+
+        rows.map do |row|
+          "select #{class_of(naming, row)}, #{operation}#{" where #{column(row, @model.primary_key)} is not null" if rows.many?}"
         end
       end
 

@@ -41,8 +41,8 @@ module ReplicatesTo
       end
 
       def replicated(name)
-        Registry.models.find { |model| model.name == name } ||
-          raise(DeclarationError, "#{name} declares no replicates_to#{Nearest.hint(name, Registry.models.map(&:name))}")
+        Registry.noted.find { |model| model.name == name } ||
+          raise(DeclarationError, "#{name} declares no replicates_to#{Nearest.hint(name, Registry.noted.map(&:name))}")
       end
 
       def write(definition)

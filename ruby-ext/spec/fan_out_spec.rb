@@ -1,0 +1,128 @@
+# frozen_string_literal: true
+
+require_relative "spec_helper"
+
+ADAPTERS.each do |adapter|
+  RSpec.describe "what a changed owner notes (#{adapter})" do
+    include_context "with a database on", adapter
+    include_context "without a publisher"
+
+    after { Author.after_write = nil }
+
+    let!(:author) { ReplicatesTo.disabled { Author.create!(name: "Ann", city: "Rome") } }
+
+    # [["Author", 1, ["books", "editors"]], …]; nil stands for all associations.
+    def fan_outs
+      rows = ActiveRecord::Base.connection.select_rows(<<~SQL)
+        select model, primary_key, keys from replicates_to_outbox where operation = 'fan_out' order by id
+      SQL
+      rows.map { |model, key, keys| [model, JSON.parse(key).first, keys && JSON.parse(keys).keys.sort] }
+    end
+
+    def followed
+      expect(fan_outs.size).to eq(1)
+      fan_outs.first.last
+    end
+
+    it "is one fan-out, and nothing of its own, as it does not replicate" do
+      author.update!(name: "Bea")
+      expect(noted).to eq([["Author", author.id, "fan_out"]])
+      expect(followed).to eq(%w[awards books editors portrait])
+      expect(woken.flat_map(&:last).size).to eq(1)
+    end
+
+    it "asks the conditions of the record that was saved" do
+      author.update!(city: "Oslo")
+      expect(followed).to eq(%w[awards portrait])
+    end
+
+    it "is what any of the saves of a transaction asked for" do
+      Author.transaction do
+        author.update!(city: "Oslo")
+        author.update!(name: "Bea", city: "Bern")
+        author.update!(city: "Paris")
+      end
+      expect(followed).to eq(%w[awards books editors portrait])
+    end
+
+    it "is nothing for a save that changes nothing, and for what is rolled back" do
+      author.save!
+      Author.transaction do
+        author.update!(name: "Bea")
+        raise ActiveRecord::Rollback
+      end
+      ReplicatesTo.disabled { author.update!(name: "Cleo") }
+      expect(noted).to eq([])
+    end
+
+    it "is noted before a callback can raise, when the transaction commits all the same" do
+      Author.after_write = ->(_) { raise "no" }
+      Author.transaction do
+        author.update(name: "Bea")
+      rescue RuntimeError
+        nil
+      end
+      expect(author.reload.name).to eq("Bea")
+      expect(followed).to include("books")
+    end
+
+    it "is noted though its condition raises, which the application hears of" do
+      allow(author).to receive(:saved_change_to_name?).and_raise("no")
+      Author.transaction do
+        expect { author.update!(city: "Oslo") }.to raise_error("no")
+      end
+      expect(followed).to include("books")
+    end
+
+    {
+      "update_columns" => ->(one) { one.update_columns(city: "Oslo") },
+      "touch without callbacks" => ->(one) { one.update_column(:city, "Oslo") },
+      "destroy" => ->(one) { one.destroy! },
+      "delete" => ->(one) { one.delete }
+    }.each do |name, write|
+      it "follows every association after #{name}, where nobody can be asked" do
+        write.call(author)
+        expect(followed).to eq(%w[awards books editors portrait])
+      end
+    end
+
+    {
+      "update_all" => -> { Author.update_all(city: "Oslo") },
+      "delete_all" => -> { Author.delete_all },
+      "upsert_all" => -> { Author.upsert_all([{id: 7, name: "Bea"}]) },
+      "insert_all" => -> { Author.insert_all([{name: "Bea"}]) }
+    }.each do |name, write|
+      it "follows every association after #{name}" do
+        instance_exec(&write)
+        expect(fan_outs.map { |model, _, keys| [model, keys] }).to eq([["Author", nil]])
+        expect(noted.size).to eq(1)
+        expect(woken.flat_map(&:last).size).to eq(1)
+      end
+    end
+
+    it "names the class of each row" do
+      novelist = ReplicatesTo.disabled { Novelist.create!(name: "Nia") }
+      Author.update_all(city: "Oslo")
+      expect(fan_outs.map { |row| row.first(2) }).to contain_exactly(["Author", author.id], ["Novelist", novelist.id])
+    end
+
+    # A row that a foreign key holds cannot have been there before.
+    it "of a new owner leads to those dependants that may have been there before it" do
+      Author.create!(name: "Bea")
+      expect(followed).to eq(%w[awards books editors])
+    end
+
+    it "carries where the change came from" do
+      ReplicatesTo.with_origin("crm") { author.update!(name: "Bea") }
+      expect(ActiveRecord::Base.connection.select_values("select origin from replicates_to_outbox")).to eq(["crm"])
+    end
+
+    it "is beside the row's own note" do
+      novelist = Novelist.create!(name: "Nia")
+      expect(noted).to contain_exactly(["Novelist", novelist.id, "create"], ["Novelist", novelist.id, "fan_out"])
+      ActiveRecord::Base.connection.execute("delete from replicates_to_outbox")
+      Author.where(id: novelist.id).update_all(city: "Oslo")
+      expect(noted).to contain_exactly(["Novelist", novelist.id, "update"], ["Novelist", novelist.id, "fan_out"])
+    end
+  end
+end
