@@ -1,6 +1,7 @@
 # frozen_string_literal: true
 
 require "replicates_to/check/findings"
+require "replicates_to/check/associations"
 require "replicates_to/check/database"
 require "replicates_to/check/topics"
 
@@ -25,6 +26,7 @@ module ReplicatesTo
       check_configuration
       mappings = check_mappings
       check_public_names(mappings)
+      Associations.new(@findings).run
       Database.new(@findings).run
       Topics.new(@findings, mappings, create: @create_topics).run unless ReplicatesTo.config.memory?
       @findings.summarise
