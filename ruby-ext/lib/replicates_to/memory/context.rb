@@ -24,10 +24,10 @@ module ReplicatesTo
       # @return [void]
       def forget; end
 
-      # @raise the error, when it is the database that cannot answer now, rather than a row's own fault
-      def raise_if_lost(_database, error)
-        raise error if error.is_a?(ActiveRecord::ConnectionNotEstablished) || !@connection.active? || Outbox.on(@connection).busy?(error)
-      end
+      # A database that is away refuses the next statement as well, and nobody tries again later.
+      #
+      # @return [void]
+      def raise_if_lost(_database, _error); end
     end
   end
 end
