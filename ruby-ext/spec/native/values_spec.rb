@@ -173,6 +173,9 @@ RSpec.describe ReplicatesTo::Native::Schema, :native do
 
     it "takes DateTime" do
       expect(wire(:timestamp, DateTime.new(2026, 11, 22, 6, 46, 0.5))).to eq([:timestamp, [1_795_329_960, 500_000_000]])
+      expect(wire(:timestamp, DateTime.new(1970, 1, 1, 8, 59, Rational(119, 2), "+9"))).to eq([:timestamp, [-1, 500_000_000]])
+      expect(wire(:timestamp, DateTime.new(1500, 3, 1, 0, 0, 0, 0, Date::GREGORIAN))).to eq([:timestamp, [-14_826_672_000, 0]])
+      expect(refused(:timestamp, DateTime.new(10**12))).to include("outside the years 1 to 9999")
     end
 
     it "refuses years outside 1 to 9999 and infinity" do
@@ -190,9 +193,15 @@ RSpec.describe ReplicatesTo::Native::Schema, :native do
       expect(wire(:json, text)).to eq([:json, text])
     end
 
-    it "must be text" do
+    it "must be text that is UTF-8" do
       expect(refused(:json, "\"\xFF\"")).to eq("field: text is not UTF-8")
-      expect(refused(:json, {})).to eq("field: a Hash is not JSON text")
+    end
+
+    it "is made of what is not text" do
+      expect(wire(:json, {"a" => [1, nil]})).to eq([:json, "{\"a\":[1,null]}"])
+      expect(wire(:json, [])).to eq([:json, "[]"])
+      expect(wire(:json, BigDecimal("1.50"))).to eq([:json, "\"1.5\""])
+      expect(refused(:json, 1..2)).to eq("field: a Range is not a value with a wire type")
     end
   end
 
@@ -208,7 +217,17 @@ RSpec.describe ReplicatesTo::Native::Schema, :native do
       expect(wire([:list, :decimal], [BigDecimal("1.5")], scale: 3)).to eq([:list, [[:decimal, "1.500"]]])
     end
 
-    it "nests" do
+    it "becomes JSON where it holds lists, each value written as it is on its own" do
+      expect(wire([:list, :integer], [[1, nil], [2**64]])).to eq([:json, "[[1,null],[\"18446744073709551616\"]]"])
+      expect(wire([:list, :decimal], [[BigDecimal("1.5")]], scale: 2)).to eq([:json, "[[\"1.50\"]]"])
+      expect(wire([:list, :bytes], [["\xFF\x00".b]])).to eq([:json, "[[\"/wA=\"]]"])
+      expect(wire([:list, :date], [[-1]])).to eq([:json, "[[\"1969-12-31\"]]"])
+      expect(wire([:list, :time_of_day], [[24_360_123_456_000]])).to eq([:json, "[[\"06:46:00.123456\"]]"])
+      expect(wire([:list, :json], [["{\"a\": 1.10}"], nil])).to eq([:json, "[[{\"a\": 1.10}],null]"])
+      expect(refused([:list, :integer], [[1, "2"]])).to eq("field: a String is not an integer")
+    end
+
+    it "nests where its kind says so" do
       expect(wire([:list, [:list, :bool]], [[true], []])).to eq([:list, [[:list, [[:bool, true]]], [:list, []]]])
     end
   end
@@ -221,6 +240,7 @@ RSpec.describe ReplicatesTo::Native::Schema, :native do
   it "keeps sensitive values out of messages" do
     expect(refused(:date, Date.new(12_345, 6, 7), sensitive: true)).to eq("field: *** is outside the years 1 to 9999")
     expect(refused(:time_of_day, -123_456, sensitive: true)).to eq("field: *** is outside a day")
+    expect(refused(:decimal, BigDecimal("Infinity"), sensitive: true)).to eq("field: *** is not a decimal")
     expect(refused(:integer, "secret", sensitive: true)).to eq("field: a String is not an integer")
   end
 end

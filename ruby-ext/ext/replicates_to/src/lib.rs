@@ -9,6 +9,7 @@ mod failure;
 #[cfg(test)]
 mod golden;
 mod gvl;
+mod json;
 mod kind;
 mod librdkafka;
 mod murmur2;

@@ -1,6 +1,8 @@
 //! One Ruby value as the content of a `Value` message, straight into the bytes: no object in between.
 
 mod calendar;
+mod document;
+mod duration;
 mod dynamic;
 mod numeric;
 mod text;
@@ -15,7 +17,7 @@ use crate::{
 };
 
 /// Field numbers of `Value`'s kinds.
-mod number {
+pub mod number {
     pub const NULL: u8 = 1;
     pub const BOOL: u8 = 2;
     pub const INT64: u8 = 3;
@@ -40,14 +42,16 @@ pub enum Refusal {
         class: String,
         expected: &'static str,
     },
-    #[error("infinity is not {0}")]
-    Infinite(&'static str),
+    #[error("{0} is not {1}")]
+    Infinite(Offender, &'static str),
     #[error("{0} is outside the years 1 to 9999")]
     OutsideYears(Offender),
     #[error("{0} is outside a day")]
     OutsideDay(Offender),
     #[error("more than {0} digits")]
     TooManyDigits(i64),
+    #[error("is nested more than {0} deep")]
+    TooDeep(usize),
     #[error("is empty")]
     Empty,
     #[error("{0} bytes, more than 512")]
@@ -75,11 +79,17 @@ impl std::fmt::Display for Offender {
 impl Refusal {
     /// The same without the value.
     pub fn masked(self) -> Self {
+        let mask = || Offender("***".to_owned());
         match self {
-            Self::OutsideYears(_) => Self::OutsideYears(Offender("***".to_owned())),
-            Self::OutsideDay(_) => Self::OutsideDay(Offender("***".to_owned())),
+            Self::Infinite(_, noun) => Self::Infinite(mask(), noun),
+            Self::OutsideYears(_) => Self::OutsideYears(mask()),
+            Self::OutsideDay(_) => Self::OutsideDay(mask()),
             other => other,
         }
+    }
+
+    fn infinite(kind: &Kind) -> Self {
+        Self::Infinite(Offender("infinity".to_owned()), kind.noun())
     }
 
     fn from_ruby(ruby: &Ruby, error: magnus::Error) -> Self {
@@ -155,6 +165,11 @@ fn put_list(
     value: Value,
 ) -> Result<(), Refusal> {
     let list = RArray::from_value(value).ok_or_else(|| Refusal::wrong_class(value, "a list"))?;
+    let nests = |element| RArray::from_value(element).is_some();
+    if !matches!(kind, Kind::List(_)) && list.into_iter().any(nests) {
+        // Of several dimensions, which a column's type does not tell.
+        return document::put(ruby, out, kind, scale, value);
+    }
     let mut values = Vec::new();
     let mut content = Vec::new();
     // Asked anew each time: reading an element may run Ruby code, which may change the list.

@@ -24,6 +24,21 @@ pub fn put_varint(out: &mut Vec<u8>, mut value: u64) {
     out.push((value & 0x7f) as u8);
 }
 
+/// Takes a base-128 varint off the front.
+pub fn take_varint(bytes: &mut &[u8]) -> u64 {
+    let mut value = 0;
+    let mut shift = 0;
+    while let Some((&byte, rest)) = bytes.split_first() {
+        *bytes = rest;
+        value |= u64::from(byte & 0x7f).checked_shl(shift).unwrap_or(0);
+        shift += 7;
+        if byte < 0x80 {
+            break;
+        }
+    }
+    value
+}
+
 /// How many bytes [`put_varint`] writes.
 pub const fn varint_len(value: u64) -> usize {
     // One byte for every seven bits, and one for zero.
@@ -71,12 +86,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn varint_len_is_what_put_varint_writes() {
+    fn varint_len_is_what_put_varint_writes_and_take_varint_takes() {
         for bits in 0..64 {
             for value in [(1_u64 << bits) - 1, 1 << bits, (1 << bits) + 1, u64::MAX] {
                 let mut out = Vec::new();
                 put_varint(&mut out, value);
                 assert_eq!(out.len(), varint_len(value), "{value}");
+                out.push(7);
+                let mut rest = out.as_slice();
+                assert_eq!((take_varint(&mut rest), rest), (value, &[7][..]));
             }
         }
     }

@@ -11,7 +11,7 @@ use crate::{
 
 static JD: LazyId = LazyId::new("jd");
 static UTC: LazyId = LazyId::new("utc");
-static TO_TIME: LazyId = LazyId::new("to_time");
+static STRFTIME: LazyId = LazyId::new("strftime");
 
 /// Julian day number of 1970-01-01.
 const EPOCH_JD: i64 = 2_440_588;
@@ -58,12 +58,11 @@ pub fn put_time_of_day(ruby: &Ruby, out: &mut Vec<u8>, value: Value) -> Result<(
 }
 
 pub fn put_timestamp(ruby: &Ruby, out: &mut Vec<u8>, value: Value) -> Result<(), Refusal> {
-    let time = match time(ruby, value)? {
-        Some(time) => time,
-        None if DATE_TIME.includes(ruby, value) => ask(ruby, value, &TO_TIME)?,
+    let (seconds, nanoseconds) = match time(ruby, value)? {
+        Some(time) => instant(ruby, time)?,
+        None if DATE_TIME.includes(ruby, value) => instant_of_date_time(ruby, value)?,
         None => return Err(not(value, &Kind::Timestamp)),
     };
-    let (seconds, nanoseconds) = instant(ruby, time)?;
     if !SECONDS.contains(&seconds) {
         return Err(Refusal::OutsideYears(Offender(value.to_string())));
     }
@@ -94,6 +93,16 @@ fn instant(ruby: &Ruby, time: Time) -> Result<(i64, u32), Refusal> {
     ))
 }
 
+/// The same of a `DateTime`. Its `to_time` would do, but `ActiveSupport` makes that depend on a setting, and warns of it.
+fn instant_of_date_time(ruby: &Ruby, value: Value) -> Result<(i64, u32), Refusal> {
+    let text: String = value
+        .funcall(LazyId::get_inner_with(&STRFTIME, ruby), ("%s %N",))
+        .map_err(|error| Refusal::from_ruby(ruby, error))?;
+    text.split_once(' ')
+        .and_then(|(seconds, nanoseconds)| Some((seconds.parse().ok()?, nanoseconds.parse().ok()?)))
+        .ok_or_else(|| Refusal::OutsideYears(Offender(value.to_string())))
+}
+
 /// Ruby's times and dates have no end, but reading one far out fails: its year is the reason.
 fn outside_years(refusal: Refusal, value: Value) -> Refusal {
     match refusal {
@@ -118,7 +127,7 @@ fn small_integer(value: Value, kind: &Kind) -> Result<i64, Refusal> {
 /// Databases have infinite dates, which arrive as floats.
 fn not(value: Value, kind: &Kind) -> Refusal {
     match Float::from_value(value) {
-        Some(float) if float.to_f64().is_infinite() => Refusal::Infinite(kind.noun()),
+        Some(float) if float.to_f64().is_infinite() => Refusal::infinite(kind),
         _ => Refusal::wrong_class(value, kind.noun()),
     }
 }

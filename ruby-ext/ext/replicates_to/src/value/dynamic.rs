@@ -2,31 +2,35 @@
 
 use magnus::{Float, Integer, RArray, RHash, RString, Ruby, Symbol, Time, Value, prelude::*};
 
-use super::{Refusal, put_list, text};
+use super::{Refusal, document, duration, put_list};
 use crate::{
-    classes::{self, BIG_DECIMAL, DATE, DATE_TIME, DURATION, TIME_WITH_ZONE},
+    classes::{BIG_DECIMAL, DATE, DATE_TIME, DURATION, TIME_WITH_ZONE},
     kind::Kind,
 };
 
 pub fn put(ruby: &Ruby, out: &mut Vec<u8>, value: Value) -> Result<(), Refusal> {
+    if is_scalar(ruby, value) {
+        put_scalar(ruby, out, value)
+    } else if is_list_of_scalars(ruby, value) {
+        put_list(ruby, out, &Kind::Dynamic, None, value)
+    } else if is_container(value) {
+        document::put(ruby, out, &Kind::Dynamic, None, value)
+    } else {
+        Err(Refusal::wrong_class(value, Kind::Dynamic.noun()))
+    }
+}
+
+/// Appends a value that [`is_scalar`].
+pub fn put_scalar(ruby: &Ruby, out: &mut Vec<u8>, value: Value) -> Result<(), Refusal> {
     match scalar_kind(ruby, value) {
         Some(kind) => super::put(ruby, out, &kind, None, value),
-        None if DURATION.includes(ruby, value) => {
-            let text: RString = value
-                .funcall("iso8601", ())
-                .map_err(|error| Refusal::from_ruby(ruby, error))?;
-            text::put_string(ruby, out, text.as_value())
-        }
-        None if is_list_of_scalars(ruby, value) => put_list(ruby, out, &Kind::Dynamic, None, value),
-        None if RArray::from_value(value).is_some() || RHash::from_value(value).is_some() => {
-            text::put_json(
-                ruby,
-                out,
-                json(ruby, value).map_err(|error| Refusal::from_ruby(ruby, error))?,
-            )
-        }
-        None => Err(Refusal::wrong_class(value, Kind::Dynamic.noun())),
+        None => duration::put(ruby, out, value),
     }
+}
+
+/// Whether the class alone says what the value becomes.
+pub fn is_scalar(ruby: &Ruby, value: Value) -> bool {
+    scalar_kind(ruby, value).is_some() || DURATION.includes(ruby, value)
 }
 
 fn scalar_kind(ruby: &Ruby, value: Value) -> Option<Kind> {
@@ -59,21 +63,10 @@ fn scalar_kind(ruby: &Ruby, value: Value) -> Option<Kind> {
 }
 
 fn is_list_of_scalars(ruby: &Ruby, value: Value) -> bool {
-    RArray::from_value(value).is_some_and(|list| {
-        list.into_iter()
-            .all(|element| scalar_kind(ruby, element).is_some() || DURATION.includes(ruby, element))
-    })
+    RArray::from_value(value)
+        .is_some_and(|list| list.into_iter().all(|element| is_scalar(ruby, element)))
 }
 
-/// `ActiveSupport` knows how to write times and decimals; plain Ruby does not.
-fn json(ruby: &Ruby, value: Value) -> Result<Value, magnus::Error> {
-    if let Some(active_support) = classes::loaded_constant(ruby, &["ActiveSupport"]) {
-        // Here an autoload is welcome: what is there of `ActiveSupport` decides how its classes are written.
-        let json: Value = active_support.funcall("const_get", ("JSON",))?;
-        return json.funcall("encode", (value,));
-    }
-    ruby.require("json")?;
-    ruby.class_object()
-        .const_get::<_, Value>("JSON")?
-        .funcall("generate", (value,))
+fn is_container(value: Value) -> bool {
+    RArray::from_value(value).is_some() || RHash::from_value(value).is_some()
 }

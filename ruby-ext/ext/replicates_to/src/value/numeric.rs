@@ -74,7 +74,7 @@ pub fn put_decimal(
     };
     match decimal::parse(&text) {
         Some(Number::Nan) => put_bytes(out, number::DECIMAL, b"NaN"),
-        Some(Number::Infinite) => return Err(Refusal::Infinite(Kind::Decimal.noun())),
+        Some(Number::Infinite) => return Err(Refusal::infinite(&Kind::Decimal)),
         Some(Number::Finite {
             is_negative,
             whole,

@@ -2,7 +2,7 @@
 
 use magnus::{RString, Ruby, Symbol, Value, encoding::EncodingCapable, prelude::*};
 
-use super::{Refusal, number};
+use super::{Refusal, document, number};
 use crate::{
     gvl,
     kind::Kind,
@@ -20,10 +20,12 @@ pub fn put_string(ruby: &Ruby, out: &mut Vec<u8>, value: Value) -> Result<(), Re
     Ok(())
 }
 
+/// A String is JSON text already; anything else is written as JSON.
 pub fn put_json(ruby: &Ruby, out: &mut Vec<u8>, value: Value) -> Result<(), Refusal> {
-    let string =
-        RString::from_value(value).ok_or_else(|| Refusal::wrong_class(value, Kind::Json.noun()))?;
-    put_text(ruby, out, number::JSON, string)
+    match RString::from_value(value) {
+        Some(string) => put_text(ruby, out, number::JSON, string),
+        None => document::put(ruby, out, &Kind::Dynamic, None, value),
+    }
 }
 
 pub fn put_bytes(out: &mut Vec<u8>, value: Value) -> Result<(), Refusal> {
