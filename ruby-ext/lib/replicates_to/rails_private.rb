@@ -398,13 +398,13 @@ module ReplicatesTo
         manager ? manager.shard_names.uniq : []
       end
 
-      # @return [Boolean] whether an attribute has the type that its column gives it
+      # @return [Boolean] whether an attribute has the type that its column gives it, perhaps under other limits: what the
+      #   database holds says more than them
       def column_type?(model, column)
         # A serialized type says that it equals the one it wraps.
         return false if serialized?(model, column.name)
 
-        declared = unwrapped(model.type_for_attribute(column.name))
-        declared == unwrapped(connection_of(model).lookup_cast_type_from_column(column))
+        same_type?(unwrapped(model.type_for_attribute(column.name)), unwrapped(type_of(model, column)))
       end
 
       # @return [Boolean]
@@ -417,12 +417,14 @@ module ReplicatesTo
         model.defined_enums.key?(name)
       end
 
-      # @return [Boolean] whether logs must not show the attribute
-      def filtered?(model, name)
-        encrypted = model.respond_to?(:encrypted_attributes) && model.encrypted_attributes&.map(&:to_s)
-        return true if encrypted && encrypted.include?(name)
+      # @return [Array<String>] `encrypts` exists from Rails 7.0
+      def encrypted_attributes(model)
+        model.respond_to?(:encrypted_attributes) ? model.encrypted_attributes.to_a.map(&:to_s) : []
+      end
 
-        ActiveSupport::ParameterFilter.new(model.filter_attributes).filter_param(name, "shown") != "shown"
+      # @return [Boolean] whether columns without a zone hold times of the process's own zone
+      def local_times?
+        (ActiveRecord.respond_to?(:default_timezone) ? ActiveRecord.default_timezone : ActiveRecord::Base.default_timezone) == :local
       end
 
       # @param records [Array<ActiveRecord::Base>] of one class
@@ -456,14 +458,34 @@ module ReplicatesTo
 
       private
 
-      # Time zone conversion and optimistic locking wrap a column's type without changing what it means.
-      def unwrapped(type)
-        type = type.__getobj__ while wrapper?(type)
-        type
+      # Rails 8.1 asks the column.
+      def type_of(model, column)
+        connection = connection_of(model)
+        column.respond_to?(:fetch_cast_type) ? column.fetch_cast_type(connection) : connection.lookup_cast_type_from_column(column)
       end
 
-      def wrapper?(type)
-        ActiveRecord::AttributeMethods::TimeZoneConversion::TimeZoneConverter === type || ActiveRecord::Locking::LockingType === type
+      # What `attribute :at, :datetime` gives, and what columns have.
+      DATETIMES = %w[DateTime Timestamp TimestampWithTimeZone].map { |name| "ActiveRecord::ConnectionAdapters::PostgreSQL::OID::#{name}" }
+      private_constant :DATETIMES
+
+      def same_type?(one, other)
+        classes = [one.class, other.class]
+        return false unless one.type == other.type && (classes.uniq.one? || (classes.map(&:name) - DATETIMES).empty?)
+
+        !one.respond_to?(:subtype) || same_type?(one.subtype, other.subtype)
+      end
+
+      # These wrap a column's type without changing what it reads. Normalization came with Rails 7.1, and moved with 8.1.
+      WRAPPERS = %w[
+        ActiveRecord::AttributeMethods::TimeZoneConversion::TimeZoneConverter ActiveRecord::Locking::LockingType
+        ActiveRecord::Normalization::NormalizedValueType ActiveModel::Attributes::Normalization::NormalizedValueType
+      ].freeze
+      private_constant :WRAPPERS
+
+      def unwrapped(type)
+        @wrappers ||= WRAPPERS.filter_map(&:safe_constantize)
+        type = type.__getobj__ while @wrappers.any? { |wrapper| wrapper === type }
+        type
       end
     end
   end

@@ -1,33 +1,10 @@
 # frozen_string_literal: true
 
+require "replicates_to/mapping/field"
+require "replicates_to/mapping/secrets"
+
 module ReplicatesTo
   class Mapping
-    # One named value of a record.
-    Field = Struct.new(:name, :kind, :scale, :sensitive, :volatile, :read, keyword_init: true) do
-      # @return [Object] the value of a row, in the form that the extension takes for this kind
-      def value(record)
-        read.call(record)
-      rescue ActiveRecord::StatementInvalid
-        raise
-      rescue StandardError => e
-        # Whatever went wrong, its message may quote the value.
-        raise EncodeError, "#{name}: the value cannot be read or encoded", cause: nil if sensitive
-        raise unless e.is_a?(EncodeError)
-
-        raise EncodeError, "#{name}: #{e.message.delete_prefix("#{name}: ")}"
-      end
-
-      # @return [String] what the fingerprint is taken over
-      def signature
-        [name, Array(kind).join(" of "), scale, sensitive && "sensitive", volatile && "volatile"].join("\0")
-      end
-
-      # @return [Array] as Native::Schema takes it
-      def to_native
-        [name, kind, scale, sensitive, volatile]
-      end
-    end
-
     # Builds the fields of a mapping, refusing what does not fit the table.
     class Fields
       # @param model [Class]
@@ -58,26 +35,22 @@ module ReplicatesTo
         raise MappingError, unmappable(name) unless reading
 
         Field.new(name: @declaration.rename.fetch(name, name), kind: reading.kind, scale: reading.scale,
-                  sensitive: @declaration.sensitive.include?(name), volatile: false, read: reading.read)
+                  sensitive: @declaration.sensitive.include?(name), volatile: false, computed: false, read: reading.read)
       end
 
       def computed(name)
         declaration = @declaration
         Field.new(name: name, kind: :dynamic, scale: nil, sensitive: declaration.sensitive.include?(name),
-                  volatile: declaration.volatile.include?(name), read: ->(record) { declaration.computed(name, record) })
+                  volatile: declaration.volatile.include?(name), computed: true,
+                  read: ->(record) { declaration.computed(name, record) })
       end
 
       def reading_of(name)
         column = @model.columns_hash[name]
-        return ColumnTypes::Reading.new(:dynamic, nil, reader(name)) unless column
-        return ColumnTypes.declared(@model, name) unless RailsPrivate.column_type?(@model, column)
+        return ColumnTypes::Declared.method(name) unless column
+        return ColumnTypes::Declared.reading(@model, name) unless RailsPrivate.column_type?(@model, column)
 
         column_types.reading(name)
-      end
-
-      # `attribute` without a column, or a store accessor, which is only a method.
-      def reader(name)
-        ->(record) { record.public_send(name) }
       end
 
       def column_types
@@ -98,7 +71,7 @@ module ReplicatesTo
       end
 
       def attribute?(name)
-        @model.attribute_names.include?(name) || @model.stored_attributes.values.flatten.map(&:to_s).include?(name)
+        @model.attribute_names.include?(name) || !ColumnTypes::Declared.store_of(@model, name).nil?
       end
 
       def refuse_unusable_key
@@ -112,7 +85,8 @@ module ReplicatesTo
       end
 
       def refuse_clear_secrets
-        clear = selected.find { |name| !@declaration.sensitive.include?(name) && RailsPrivate.filtered?(@model, name) }
+        secrets = Secrets.new(@model)
+        clear = (selected - @declaration.sensitive).find { |name| secrets.include?(name) }
         return unless clear
 
         raise MappingError, "#{@model.name}: #{clear} is filtered or encrypted; name it in sensitive: or in except:"
