@@ -20,17 +20,13 @@ RSpec.describe "concurrent writers, publishers and a backfill" do
   before(:all) { Lingering.commits(ActiveRecord::Base.connection, share: 1, seconds: 0.01) }
 
   def writers(create_and_delete:)
-    begun = Time.now.to_f + 2
-    Array.new(2) do
-      OwnProcess.start(@database, <<~RUBY)
-        require #{File.expand_path('support/contention', __dir__).inspect}
-        # A publisher that is now quick, now slow, so that publishes leave in another order than they committed.
-        Vehicle.computing = ->(_) { rand < 0.02 ? (sleep(rand * 0.05) && "slow") : "slow" }
-        Vehicle.after_write = ->(_) { raise "callback" if rand < 0.03 }
-        Waiting.until_true { Time.now.to_f >= #{begun} }
-        Contention.new(begun: #{begun}, keys: #{keys}, create_and_delete: #{create_and_delete}).run
-      RUBY
-    end
+    OwnProcess.start_together(@database, 2, <<~RUBY)
+      require #{File.expand_path('support/contention', __dir__).inspect}
+      # A publisher that is now quick, now slow, so that publishes leave in another order than they committed.
+      Vehicle.computing = ->(_) { rand < 0.02 ? (sleep(rand * 0.05) && "slow") : "slow" }
+      Vehicle.after_write = ->(_) { raise "callback" if rand < 0.03 }
+      Contention.new(begun: starting_time, keys: #{keys}, create_and_delete: #{create_and_delete}).run
+    RUBY
   end
 
   def finish(processes)

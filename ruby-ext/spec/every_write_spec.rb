@@ -26,20 +26,16 @@ RSpec.describe "every way to write, at every isolation level, by many at once" d
   end
 
   def writers(seconds)
-    begun = Time.now.to_f + 2
-    Array.new(2) do
-      OwnProcess.start(@database, <<~RUBY)
-        require #{File.expand_path('support/fleet', __dir__).inspect}
-        require #{File.expand_path('support/every_write', __dir__).inspect}
-        # A publisher that is now quick, now slow, so that publishes leave in another order than they committed; callbacks
-        # of the application that raise, before the commit and after it.
-        Car.computing = -> { rand < 0.02 ? (sleep(rand * 0.05) && "slow") : "slow" }
-        Car.after_write = -> { raise "callback" if rand < 0.03 }
-        Car.after_the_commit = -> { raise "after the commit" if rand < 0.03 }
-        Waiting.until_true { Time.now.to_f >= #{begun} }
-        EveryWrite.new(begun: #{begun}, seconds: #{seconds}).run
-      RUBY
-    end
+    OwnProcess.start_together(@database, 2, <<~RUBY)
+      require #{File.expand_path('support/fleet', __dir__).inspect}
+      require #{File.expand_path('support/every_write', __dir__).inspect}
+      # A publisher that is now quick, now slow, so that publishes leave in another order than they committed; callbacks
+      # of the application that raise, before the commit and after it.
+      Car.computing = -> { rand < 0.02 ? (sleep(rand * 0.05) && "slow") : "slow" }
+      Car.after_write = -> { raise "callback" if rand < 0.03 }
+      Car.after_the_commit = -> { raise "after the commit" if rand < 0.03 }
+      EveryWrite.new(begun: starting_time, seconds: #{seconds}).run
+    RUBY
   end
 
   def create_rows(seconds)

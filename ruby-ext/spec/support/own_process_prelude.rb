@@ -23,3 +23,9 @@ ReplicatesTo.configure do |c|
   c.kafka.properties = {"linger.ms" => "0"}
   JSON.parse(ENV.fetch("OWN_PROCESS_SETTINGS")).each { |key, value| Settings.assign(c, key.split("__"), value) }
 end
+
+# The wall clock's time when all processes that were started together begin.
+def starting_time
+  puts "ready"
+  Float($stdin.gets).tap { |moment| Waiting.until_true { Time.now.to_f >= moment } }
+end
