@@ -12,13 +12,13 @@ RSpec.describe "bin/demo" do
 
   it "shows the whole road with nothing but this machine's files" do
     output, status = run(executable, "--once")
-    expect(output).to match(/^11 steps ok, 0 failed$/), output
+    expect(output).to match(/^13 steps ok, 0 failed$/), output
     expect(status).to eq(0)
   end
 
   it "shows it on real Kafka and PostgreSQL too, and kills the relay" do
     output, status = run(executable, "--once", "--real")
-    expect(output).to match(/^12 steps ok, 0 failed$/), output
+    expect(output).to match(/^15 steps ok, 0 failed$/), output
     expect(status).to eq(0)
   end
 

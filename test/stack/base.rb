@@ -74,6 +74,11 @@ module Stack
       false
     end
 
+    # @return [Boolean] whether the monolith's database can note changes by triggers
+    def triggers?
+      false
+    end
+
     private
 
     def monolith_env

@@ -15,6 +15,14 @@ module Stack
       (@url.start_with?("sqlite3:") ? sqlite(sql) : postgres(sql)).map { |row| row.map { |value| value&.to_s } }
     end
 
+    # Changes rows past every application; on PostgreSQL.
+    #
+    # @param sql [String]
+    # @return [void]
+    def execute(sql)
+      postgres(sql)
+    end
+
     # @return [Integer]
     def count(table)
       rows("select count(*) from #{table}").first.first.to_i

@@ -21,8 +21,17 @@ module Stack
       @database_url = database_url
       @home = File.join(ROOT, "test-apps", name)
       @env = {"RAILS_ENV" => "development", "DATABASE_URL" => database_url, "PORT" => port.to_s, **env}
-      @server = Child.new(folder, name, "ruby", "bin/puma", env: @env, chdir: @home)
+      @server = server
       @http = JsonHttp.new("http://127.0.0.1:#{port}")
+    end
+
+    # Environment variables for whatever is started from now on.
+    #
+    # @param env [Hash{String => String}]
+    # @return [void]
+    def configure(env)
+      @env = @env.merge(env)
+      @server = server
     end
 
     def migrate
@@ -70,6 +79,12 @@ module Stack
     # @return [Integer] bytes of memory its server holds
     def resident_bytes
       @server.resident_bytes
+    end
+
+    private
+
+    def server
+      Child.new(@folder, @name, "ruby", "bin/puma", env: @env, chdir: @home)
     end
   end
 end

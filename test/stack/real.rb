@@ -48,6 +48,10 @@ module Stack
       true
     end
 
+    def triggers?
+      true
+    end
+
     private
 
     def build_relay

@@ -6,6 +6,7 @@ Rails.application.routes.draw do
   defaults format: :json do
     resources :vehicles, only: %i[index show create update destroy] do
       post :import, on: :collection
+      post :reprice, on: :collection
     end
     resources :drivers, only: %i[index show create update destroy]
     resources :owners, only: %i[index show create update destroy]

@@ -2,7 +2,7 @@
 
 module Demo
   module Steps
-    # Rows are created, updated, destroyed; a transaction is rolled back.
+    # Rows are created, updated, destroyed, one by one and many at once; a transaction is rolled back.
     module Changes
       def create
         owner = monolith.call(:post, "/owners", {name: "Ada", email: "ada@example.org"}, status: 201).fetch("id")
@@ -37,6 +37,23 @@ module Demo
         checks.expect("billing has only the later car") { stack.comparison.cars_count == 1 }
         foreign = stack.relay.tail.reject { |attempt| attempt["model"] != "Vehicle" || [@vehicle, later].include?(attempt["key"].to_i) }
         checks.expect("no request was made for a row that was rolled back") { foreign.empty? }
+      end
+
+      FLEET = 20
+
+      def change_in_bulk
+        @fleet_owner = monolith.call(:post, "/owners", {name: "Fleet"}, status: 201).fetch("id")
+        FLEET.times { |number| create_vehicle("KA-1#{number}", price: "100.00", owner_id: @fleet_owner) }
+        changed = monolith.call(:post, "/vehicles/reprice", {owner_id: @fleet_owner, by: "25.50"}).fetch("changed")
+        checks.expect("one statement changed #{FLEET} rows, not #{changed}") { changed == FLEET }
+        expect_both_equal
+        "#{FLEET} rows by one update_all"
+      end
+
+      def fan_out
+        monolith.call(:patch, "/owners/#{@fleet_owner}", {name: "Fleet & Sons"})
+        expect_both_equal
+        "1 row changed, #{FLEET} more published"
       end
     end
   end
