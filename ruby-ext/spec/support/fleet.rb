@@ -5,6 +5,7 @@ class Fleet < ActiveRecord::Base
   include ReplicatesTo
 
   replicates_to :billing, only: %i[name cars_count]
+  republishes :cars, if: :saved_change_to_name?
 
   has_many :cars, dependent: :nullify
   has_many :leased_cars, class_name: "Car", foreign_key: :lessor_id, dependent: :delete_all
@@ -20,7 +21,8 @@ class Car < ActiveRecord::Base
 
   belongs_to :fleet, optional: true, counter_cache: true, touch: true
 
-  replicates_to :billing, only: %i[plate number active fleet_id lessor_id], compute: {pace: ->(_) { computing&.call }}
+  replicates_to :billing, only: %i[plate number active fleet_id lessor_id],
+                          compute: {fleet_name: ->(car) { car.fleet&.name }, pace: ->(_) { computing&.call }}, includes: :fleet
 
   after_save { self.class.after_write&.call }
   after_commit { self.class.after_the_commit&.call }

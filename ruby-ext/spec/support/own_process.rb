@@ -25,8 +25,8 @@ class OwnProcess
 
   # Starts several with one code, which calls `starting_time`: it returns in all of them at once, however long each took
   # to load.
-  def self.start_together(database, count, code)
-    processes = Array.new(count) { start(database, code) }
+  def self.start_together(database, count, code, **settings)
+    processes = Array.new(count) { start(database, code, **settings) }
     processes.each { |process| process.await("ready") }
     moment = Time.now.to_f + 0.2
     processes.each { |process| process.say(moment) }
