@@ -21,10 +21,10 @@ ADAPTERS = %i[postgresql sqlite].freeze
 
 # A database of its own for the group, with every table empty before each example; what is noted stays in the outbox,
 # because nothing wakes a publisher.
-RSpec.shared_context "with a database on" do |adapter|
+RSpec.shared_context "with a database on" do |adapter, options = {}|
   before(:all) do
     @formerly = ActiveRecord::Base.connection_db_config if ActiveRecord::Base.connected?
-    @database = Database.create(adapter)
+    @database = Database.create(adapter, options)
     ActiveRecord::Base.establish_connection(@database.config)
     Models.create_tables
     Settings.renew_prefix

@@ -9,17 +9,18 @@ require "uri"
 class Database
   attr_reader :config
 
-  def self.create(adapter)
-    adapter == :postgresql ? PostgreSQL.new : SQLite.new
+  # @param options [Hash] of PostgreSQL: `encoding` of the database, `client` of Rails' connections
+  def self.create(adapter, options = {})
+    adapter == :postgresql ? PostgreSQL.new(**options) : SQLite.new
   end
 
   class PostgreSQL < Database
-    def initialize
-      super
+    def initialize(encoding: nil, client: nil)
+      super()
       @name = "replicates_to_#{SecureRandom.hex(6)}"
-      on_server("create database #{@name}")
+      on_server("create database #{@name}#{" template template0 encoding '#{encoding}' locale 'C'" if encoding}")
       url = URI(Services.postgres_url).tap { |uri| uri.path = "/#{@name}" }
-      @config = {adapter: "postgresql", url: url.to_s, pool: 12}
+      @config = {adapter: "postgresql", url: url.to_s, pool: 12, encoding: client}.compact
     end
 
     def drop

@@ -11,9 +11,15 @@ module ReplicatesTo
         attr_reader :scale
 
         # @param connection [ActiveRecord::ConnectionAdapters::AbstractAdapter]
-        # @return [Money, nil] of its locale; nil where a negative amount reads like a positive one
+        # @return [Money, nil] of its locale
         def self.of(connection)
-          positive, negative = connection.select_rows("select 1::money::text, (-1)::money::text").first
+          learn(*connection.select_rows("select 1::money::text, (-1)::money::text").first)
+        end
+
+        # @param positive [String] the text of 1
+        # @param negative [String] the text of -1
+        # @return [Money, nil] nil where a negative amount reads like a positive one
+        def self.learn(positive, negative)
           marks = negative.chars - positive.chars
           new(positive.scan(/\d/).size - 1, marks.first) if marks.any?
         end
