@@ -97,6 +97,11 @@ RSpec.describe ReplicatesTo::ColumnTypes::Declared do
           .to eq("price" => 'decimal "10.55"', "at" => 'timestamp "2026-11-22T06:46:00.500000Z"', "text" => 'string "abcdef"')
       end
 
+      # It came with Rails 7.1, and wraps the column's type.
+      it "reads a normalized attribute as the column has it", if: ActiveRecord::Base.respond_to?(:normalizes) do
+        expect(sent("numeric(8,2)", "10.5") { normalizes :v, with: ->(v) { v.round } }).to eq('decimal "10.50"')
+      end
+
       it "sends an attribute without a column, and one with a default" do
         klass = model("v integer", only: %i[nick v]) do
           attribute :nick, :string, default: "x"
