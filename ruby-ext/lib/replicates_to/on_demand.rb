@@ -53,11 +53,12 @@ module ReplicatesTo
 
       base = model.base_class
       naming = BulkWrites::Naming.replicated(base)
-      connection = RailsPrivate.connection_of(model)
-      RailsPrivate.in_transaction(connection) do
-        rows = Outbox.of(model.name, connection).lock_rows(base.unscoped.where(base.primary_key => ids).order(base.primary_key))
-        rows.pluck(*[base.primary_key, naming.column].compact).count do |primary_key, type|
-          Noting.requested(base, naming.of(type), primary_key, destinations)
+      RailsPrivate.with_connection(model) do |connection|
+        RailsPrivate.in_transaction(connection) do
+          rows = Outbox.of(model.name, connection).lock_rows(base.unscoped.where(base.primary_key => ids).order(base.primary_key))
+          rows.pluck(*[base.primary_key, naming.column].compact).count do |primary_key, type|
+            Noting.requested(base, naming.of(type), primary_key, destinations)
+          end
         end
       end
     end

@@ -286,6 +286,16 @@ module ReplicatesTo
         model.respond_to?(:lease_connection) ? model.lease_connection : model.connection
       end
 
+      # For threads of the application. From Rails 7.2 on a thread keeps a connection that it asks for like this only while
+      # the block runs, whoever asks for it inside; for good would starve the pool.
+      #
+      # @yieldparam connection [ActiveRecord::ConnectionAdapters::AbstractAdapter] this thread's connection of a model
+      def with_connection(model, &block)
+        return yield connection_of(model) unless model.respond_to?(:with_connection)
+
+        model.with_connection(prevent_permanent_checkout: true, &block)
+      end
+
       # @return [Symbol] :none, :open or :failed, as PostgreSQL's client library knows it
       def transaction_status(connection)
         # In 7.1 and later the first, which is nil until it is needed; the other before.
@@ -330,13 +340,13 @@ module ReplicatesTo
 
       # @return [Notes] of the innermost open transaction
       def notes_of(model)
-        connection_of(model).current_transaction.replicates_to_notes
+        with_connection(model) { |connection| connection.current_transaction.replicates_to_notes }
       end
 
       # @yield a statement on one row, and its note, in one transaction
       def noting(model, &block)
         return yield unless Noting.on? && model.noted?
-        return in_transaction(connection_of(model), &block) unless Triggers.on?
+        return with_connection(model) { |connection| in_transaction(connection, &block) } unless Triggers.on?
 
         Triggers.verify(model)
         yield
@@ -347,12 +357,13 @@ module ReplicatesTo
       def covering(model, cover)
         return yield unless cover
 
-        connection = connection_of(model)
-        in_transaction(connection) do
-          connection.replicates_to_cover = cover
-          yield
-        ensure
-          connection.replicates_to_cover = nil
+        with_connection(model) do |connection|
+          in_transaction(connection) do
+            connection.replicates_to_cover = cover
+            yield
+          ensure
+            connection.replicates_to_cover = nil
+          end
         end
       end
 

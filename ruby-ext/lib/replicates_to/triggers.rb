@@ -36,17 +36,18 @@ module ReplicatesTo
     # @return [void]
     # @raise [ConfigurationError]
     def verify(model)
-      connection = RailsPrivate.connection_of(model)
-      place = [RailsPrivate.database_of(connection), model.table_name]
-      return if verified.include?(place)
+      RailsPrivate.with_connection(model) do |connection|
+        place = [RailsPrivate.database_of(connection), model.table_name]
+        next if verified.include?(place)
 
-      demand(model)
-      Outbox.of(model.name, connection).verify
-      definition = Definition.new(model)
-      missing = definition.trigger_names.values - Catalog.new(connection).triggers(model.table_name)
-      raise ConfigurationError, definition.missing if missing.any?
+        demand(model)
+        Outbox.of(model.name, connection).verify
+        definition = Definition.new(model)
+        missing = definition.trigger_names.values - Catalog.new(connection).triggers(model.table_name)
+        raise ConfigurationError, definition.missing if missing.any?
 
-      verified << place
+        verified << place
+      end
       nil
     end
 
