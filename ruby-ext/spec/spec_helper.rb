@@ -37,8 +37,8 @@ RSpec.shared_context "with a database on" do |adapter, options = {}|
   end
 
   before do
-    Models.clear
     Settings.apply
+    Models.clear
     ReplicatesTo::Outbox::Statements.verified.clear
     Topic.baseline = outbox.draw_id
   end
@@ -63,8 +63,11 @@ RSpec.shared_context "without a publisher" do
   let(:woken) { [] }
 
   before do
-    sleeping = instance_double(ReplicatesTo::Publisher, pid: Process.pid)
-    allow(sleeping).to receive(:committed) do |_, database, ids, &callbacks|
+    sleeping = instance_double(ReplicatesTo::Publisher, pid: Process.pid, horizon: 0)
+    allow(sleeping).to receive(:committed) do |connection, database, ids, above: nil, &callbacks|
+      # What triggers noted, it has to look for.
+      look = "select id from replicates_to_outbox order by id"
+      ids += connection.select_values(look, "SCHEMA") - ids - woken.flat_map(&:last) if above
       woken << [database, ids]
       callbacks.call
     end

@@ -92,6 +92,16 @@ RSpec.describe "triggers" do
                                        ["Truck", 2, "delete"])
     end
 
+    it "note rows that have others published again, once they can have some" do
+      sql("insert into authors (id, name, type) values (1, 'Ann', null), (2, 'Bea', 'Novelist')")
+      created = noted
+      sql("update authors set name = 'x'")
+      sql("delete from authors where id = 2")
+      expect(created).to contain_exactly(["Author", 1, "fan_out"], ["Novelist", 2, "create"], ["Novelist", 2, "fan_out"])
+      expect(noted - created).to contain_exactly(["Novelist", 2, "update"], ["Novelist", 2, "delete"])
+      expect(noted.tally).to include(["Author", 1, "fan_out"] => 2, ["Novelist", 2, "fan_out"] => 3)
+    end
+
     it "write keys as Ruby does" do
       keys = ["ü \"quoted\" \\ 'é'", "tab\tand\u0001", "a/b", "\u{1F600}\u2028"]
       keys.each { |key| sql("insert into parts (code) values (#{ActiveRecord::Base.connection.quote(key)})") }

@@ -36,13 +36,19 @@ module ReplicatesTo
     # @param connection [ActiveRecord::ConnectionAdapters::AbstractAdapter] that has committed
     # @param database [String] name of the model's connection
     # @param ids [Array<Integer>] outbox rows of one transaction
+    # @param above [Integer, nil] it wrote others, whose ids are not known, but above this one
     # @yield Rails' own after_commit callbacks
     # @return [void]
     # @raise [StandardError] of the first row that could not be published
-    def committed(connection, database, ids)
-      error = publish(connection, database, ids)
+    def committed(connection, database, ids, above: nil)
+      error = publish(connection, database, ids, above)
       yield
       raise error if error
+    end
+
+    # @return [Integer] no outbox row has this id or a lower one
+    def horizon(_database)
+      0
     end
 
     # @return [Boolean] nothing is ever on its way
@@ -63,11 +69,12 @@ module ReplicatesTo
     private
 
     # @return [StandardError, nil]
-    def publish(connection, database, ids)
+    def publish(connection, database, ids, above)
       errors = []
       context = Context.new(connection, database)
       delivery = Publisher::Delivery.new(producer: Producer.new(Memory.kept), context: context) { |change| errors << change.error }
       ids.each_slice(Publisher::BATCH) { |slice| delivery.publish(database, slice) }
+      nil while above && delivery.look(database, above) == :more
       delivery.fan_out while delivery.fan_out_due?
       delivery.settle_reports
       count(delivery)

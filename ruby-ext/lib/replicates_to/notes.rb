@@ -4,7 +4,8 @@ module ReplicatesTo
   # The rows that statements of one transaction (or savepoint) changed, one note a row. They hang on the transaction, move
   # to its parent when a savepoint is released, and vanish when it is rolled back.
   #
-  # Statements that note what they change themselves leave the ids of their outbox rows here.
+  # Statements that note what they change themselves leave the ids of their outbox rows here; where triggers do, nobody knows
+  # more than that there are some.
   class Notes
     def initialize
       @notes = {}
@@ -13,6 +14,9 @@ module ReplicatesTo
 
     # @return [Array<Integer>] outbox rows that are written already
     attr_reader :written
+
+    # @return [Integer, nil] outbox rows of unknown ids were written, all above this one
+    attr_reader :above
 
     # @return [String, nil] name of the connection that the models live on
     attr_reader :database
@@ -33,12 +37,21 @@ module ReplicatesTo
       @written.concat(ids)
     end
 
+    # @param database [String] name of the connection
+    # @param above [Integer] triggers write outbox rows from now on, with ids above this one
+    # @return [void]
+    def look(database, above)
+      @database ||= database
+      @above = [@above, above].compact.min
+    end
+
     # @param savepoint [Notes] of a savepoint that was released into this transaction
     # @return [void]
     def merge(savepoint)
       @database ||= savepoint.database
       savepoint.each { |note| merge_note(note) }
       @written.concat(savepoint.written)
+      look(savepoint.database, savepoint.above) if savepoint.above
     end
 
     # @yieldparam note [Note]
@@ -48,14 +61,14 @@ module ReplicatesTo
 
     # @return [Boolean]
     def empty?
-      @notes.empty? && @written.empty?
+      @notes.empty? && @written.empty? && @above.nil?
     end
 
     # Writes one outbox row for each noted row, while the transaction still holds their locks: that is why their ids
     # can be versions.
     #
     # @param connection [ActiveRecord::ConnectionAdapters::AbstractAdapter]
-    # @return [Array<Integer>] the ids of all outbox rows of the transaction
+    # @return [Array<Integer>] the ids of all outbox rows of the transaction that are known
     def flush(connection)
       return @written if @notes.empty?
 

@@ -46,11 +46,19 @@ module ReplicatesTo
     #
     # @param database [String] name of the model's connection
     # @param ids [Array<Integer>] outbox rows of one transaction
+    # @param above [Integer, nil] it wrote others, whose ids are not known, but above this one
     # @yield Rails' own after_commit callbacks
     # @return [void]
-    def committed(_connection, database, ids)
-      wake(database, ids)
+    def committed(_connection, database, ids, above: nil)
+      wake(database, ids) if ids.any?
+      look(database, above) if above
       yield
+    end
+
+    # @param database [String] name of a connection
+    # @return [Integer] no outbox row that is written from now on has this id or a lower one
+    def horizon(database)
+      @delivery ? @delivery.horizon(database) : 0
     end
 
     # Never waits, never raises into the application's commit.
@@ -60,6 +68,16 @@ module ReplicatesTo
     # @return [void]
     def wake(database, ids)
       @missed += ids.size unless @mailbox.wake(database, ids)
+      start
+    end
+
+    # Never waits, never raises into the application's commit.
+    #
+    # @param database [String] name of the model's connection
+    # @param above [Integer] where to look for outbox rows that nobody has published
+    # @return [void]
+    def look(database, above)
+      @missed += 1 unless @mailbox.look(database, above)
       start
     end
 
@@ -97,7 +115,7 @@ module ReplicatesTo
       reports = Thread.new { forward_reports }
       reports.name = "replicates_to reports"
       turn until @mailbox.closing?
-      @delivery.finish(@mailbox.take_wakes, @mailbox.deadline)
+      @delivery.finish(@mailbox.take, @mailbox.deadline)
     rescue Exception => e # rubocop:disable Lint/RescueException -- the last thing this thread does is to say why it ends
       LogSubscriber.failure(e)
       raise if e.is_a?(NoMemoryError)
@@ -111,6 +129,7 @@ module ReplicatesTo
       work = @mailbox.wait(@delivery.due_in)
       @delivery.settle_reports
       work.wakes.each { |database, ids| ids.each_slice(BATCH) { |slice| @delivery.publish(database, slice) } }
+      work.looks.each { |database, above| look_once(database, above) }
       work.sweeps.each { |after, answer| answer << @delivery.sweep(after) }
       @delivery.sweep_if_due
       @delivery.fan_out
@@ -123,6 +142,14 @@ module ReplicatesTo
       @mailbox.pause(PAUSE_AFTER_ERROR)
     ensure
       @mailbox.idle
+    end
+
+    # One batch a turn, so that many rows of one transaction do not hold up the others.
+    def look_once(database, above)
+      case @delivery.look(database, above)
+      when :more then @mailbox.look(database, above)
+      when :full then @missed += 1
+      end
     end
 
     # No Ruby runs in librdkafka's threads: this one waits for them with Ruby's lock released.

@@ -34,7 +34,8 @@ module ReplicatesTo
       # Called once the COMMIT or the RELEASE SAVEPOINT went through.
       def commit_records
         if @replicates_to_ids
-          return ReplicatesTo.publisher.committed(connection, @replicates_to_notes.database, @replicates_to_ids) { super }
+          notes = @replicates_to_notes
+          return ReplicatesTo.publisher.committed(connection, notes.database, @replicates_to_ids, above: notes.above) { super }
         end
 
         if @replicates_to_notes && !@run_commit_callbacks
@@ -137,7 +138,9 @@ module ReplicatesTo
       private
 
       def log(sql, *arguments, **options, &block)
-        replicates_to_session ? replicates_to_session.around(sql) { super } : super
+        return super unless replicates_to_session
+
+        replicates_to_session.around(sql) { Triggers::Writes.around(self, sql) { super } }
       end
     end
 

@@ -6,6 +6,7 @@ module ReplicatesTo
   module Registry
     @names = []
     @touching = {}.compare_by_identity
+    @databases = {}.compare_by_identity
     @mutex = Mutex.new
 
     class << self
@@ -21,6 +22,7 @@ module ReplicatesTo
       # @return [void]
       def changed
         @touching = {}.compare_by_identity
+        @databases = {}.compare_by_identity
       end
 
       # @return [Array<Class>] concrete models, those of abstract declarations included, in the order they were loaded
@@ -47,6 +49,13 @@ module ReplicatesTo
       # @return [Array<Class>] the noted classes of its table, the class itself first
       def touching(model)
         @touching[model] ||= noted.select { |known| same_table?(known, model) }.sort_by { |one| one == model ? 0 : 1 }
+      end
+
+      # @param pool [ActiveRecord::ConnectionAdapters::ConnectionPool]
+      # @return [Hash{String => String}] name of its connection by table (without schema) of each noted model that uses it
+      def databases_of(pool)
+        @databases[pool] ||= noted.select { |model| model.connected? && model.connection_pool.equal?(pool) }
+                                  .to_h { |model| [model.table_name.split(".").last, model.connection_specification_name] }
       end
 
       private

@@ -2,6 +2,7 @@
 
 require "replicates_to/triggers/definition"
 require "replicates_to/triggers/session"
+require "replicates_to/triggers/writes"
 
 module ReplicatesTo
   # `coverage: triggers`: the database itself notes what a statement changed, whoever sent it.
@@ -32,7 +33,7 @@ module ReplicatesTo
     # Refuses a write that nobody would note. Looked at once for each table and process; whether the triggers say what the
     # models say now is for `check`: while a new release comes up, the old one must be able to write.
     #
-    # @param model [Class] a replicated one, about to be written
+    # @param model [Class] a noted one, about to be written
     # @return [void]
     # @raise [ConfigurationError]
     def verify(model)

@@ -95,7 +95,7 @@ RSpec.describe "triggers in a Rails application" do
 
     it "names what it does not know" do
       result = app.rails("g", "replicates_to:triggers", "Vehicel")
-      expect(result.error).to include("Vehicel declares no replicates_to (did you mean Vehicle?)")
+      expect(result.error).to include("Vehicel declares no replicates_to and no republishes (did you mean Vehicle?)")
       expect(result.exit_code).to eq(1)
     end
 

@@ -68,6 +68,25 @@ module ReplicatesTo
         end
       end
 
+      # Takes the newest rows that nobody has published or taken, as {#take} does. Without its lock: processes that look at
+      # the same time pass over each other's rows.
+      #
+      # @param above [Integer] ids that are not in question
+      # @return [Array(Array<Integer>, Integer)] ids, and the last one drawn so far
+      def take_new(source, above:, limit:, lease:)
+        row = select(<<~SQL, source: source, above: above, limit: limit, lease: later(lease)).first
+          with taken as (
+            update replicates_to_outbox set next_at = %<lease>s where id = any(array(
+              select id from replicates_to_outbox
+              where source = %<source>s and id > %<above>s and next_at is null and error is null
+              order by id desc limit %<limit>s for update skip locked))
+            returning id)
+          select (select to_json(array_agg(id order by id))::text from taken) as ids,
+            coalesce(pg_sequence_last_value(pg_get_serial_sequence('replicates_to_outbox', 'id')::regclass), 0) as last
+        SQL
+        [JSON.parse(row["ids"] || "[]"), row["last"]]
+      end
+
       # Rows that row security hides would look deleted. With it off, PostgreSQL refuses to answer instead of hiding.
       #
       # @yield inside a transaction of its own

@@ -1,6 +1,7 @@
 # frozen_string_literal: true
 
 require "replicates_to/publisher/sweep"
+require "replicates_to/publisher/lookout"
 require "replicates_to/publisher/context"
 require "replicates_to/publisher/fan_outs"
 require "replicates_to/publisher/settlement"
@@ -32,6 +33,7 @@ module ReplicatesTo
         @settlement = Settlement.new(&refused)
         @sweep = Sweep.new
         @fan_outs = FanOuts.new
+        @lookout = Lookout.new
       end
 
       # @return [Boolean] whether nothing is on its way
@@ -70,6 +72,23 @@ module ReplicatesTo
         return refuse_unread(database, ids.first, e) if ids.one?
 
         ids.each { |id| publish(database, [id]) }
+      end
+
+      # @param database [String]
+      # @return [Integer] no outbox row that is written from now on has this id or a lower one
+      def horizon(database)
+        @lookout.horizon(database)
+      end
+
+      # @param database [String]
+      # @param above [Integer] id of no row in question
+      # @return [Symbol] :done, :more when there may be more, :full when Kafka does not keep up, which leaves them to the sweep
+      def look(database, above)
+        return :full if room.zero?
+
+        ids = @lookout.take(context, database, above)
+        publish(database, ids)
+        ids.size < BATCH ? :done : :more
       end
 
       # @return [Integer] rows taken from the outbox
@@ -124,9 +143,11 @@ module ReplicatesTo
 
       # The process ends: hands over what is waiting, gives Kafka the time that is left, forgets the rest.
       #
+      # @param work [Mailbox::Work]
       # @return [void]
-      def finish(wakes, deadline)
-        wakes.each { |database, ids| ids.each_slice(BATCH) { |slice| publish(database, slice) if left(deadline).positive? } }
+      def finish(work, deadline)
+        work.wakes.each { |database, ids| ids.each_slice(BATCH) { |slice| publish(database, slice) if left(deadline).positive? } }
+        work.looks.each { |database, above| nil while left(deadline).positive? && look(database, above) == :more }
         fan_out while fan_out_due? && left(deadline).positive?
         settle_reports until producer.flush(left(deadline).clamp(0, SLICE)) || !left(deadline).positive?
         settle_reports

@@ -10,9 +10,9 @@ module ReplicatesTo
       # A larger transaction is left to the sweep, so that it cannot hold up the small ones behind it.
       TRANSACTION_ROWS_MAX = 1_000
 
-      # wakes is {database => ids}: what several transactions noted is read together. sweeps is [[after, queue to answer
-      # on], …].
-      Work = Struct.new(:wakes, :sweeps)
+      # wakes is {database => ids}: what several transactions noted is read together. looks is {database => id above which to
+      # look for rows}. sweeps is [[after, queue to answer on], …].
+      Work = Struct.new(:wakes, :looks, :sweeps)
 
       # @return [Float, nil] when the process must be gone, in monotonic seconds
       attr_reader :deadline
@@ -21,6 +21,7 @@ module ReplicatesTo
         @mutex = Mutex.new
         @changed = ConditionVariable.new
         @wakes = {}
+        @looks = {}
         @rows = 0
         @sweeps = []
         @reports = false
@@ -34,6 +35,19 @@ module ReplicatesTo
 
           (@wakes[database] ||= []).concat(ids)
           @rows += ids.size
+          @changed.broadcast
+          true
+        end
+      end
+
+      # Many transactions are one look.
+      #
+      # @return [Boolean] whether somebody will look
+      def look(database, above)
+        @mutex.synchronize do
+          next false if @deadline
+
+          @looks[database] = [@looks[database], above].compact.min
           @changed.broadcast
           true
         end
@@ -66,11 +80,11 @@ module ReplicatesTo
       # @return [Work]
       def wait(seconds)
         @mutex.synchronize do
-          @changed.wait(@mutex, seconds) unless @wakes.any? || @sweeps.any? || @reports || @deadline || seconds <= 0
+          @changed.wait(@mutex, seconds) unless waiting? || @sweeps.any? || @reports || @deadline || seconds <= 0
           @working = true
           @reports = false
           @changed.broadcast
-          Work.new(clear_wakes, @sweeps).tap { @sweeps = [] }
+          clear.tap { |work| work.sweeps, @sweeps = @sweeps, [] }
         end
       end
 
@@ -89,7 +103,7 @@ module ReplicatesTo
       def wait_until_idle(seconds)
         deadline = monotonic + seconds
         @mutex.synchronize do
-          until !@working && @wakes.empty? && yield
+          until !@working && !waiting? && yield
             left = deadline - monotonic
             return false unless left.positive?
 
@@ -129,7 +143,7 @@ module ReplicatesTo
 
       # @return [Boolean] whether nothing waits to be taken
       def empty?
-        @mutex.synchronize { @wakes.empty? }
+        @mutex.synchronize { !waiting? }
       end
 
       # @return [Boolean]
@@ -137,16 +151,20 @@ module ReplicatesTo
         @mutex.synchronize { !@deadline.nil? }
       end
 
-      # @return [Hash{String => Array<Integer>}] what nobody has taken yet
-      def take_wakes
-        @mutex.synchronize { clear_wakes }
+      # @return [Work] what nobody has taken yet
+      def take
+        @mutex.synchronize { clear }
       end
 
       private
 
-      def clear_wakes
+      def waiting?
+        @wakes.any? || @looks.any?
+      end
+
+      def clear
         @rows = 0
-        @wakes.tap { @wakes = {} }
+        Work.new(@wakes, @looks, []).tap { @wakes, @looks = {}, {} }
       end
 
       def monotonic

@@ -18,10 +18,10 @@ module ReplicatesTo
         "truncate" => "before truncate on %s"
       }.freeze
 
-      # @return [Class] a replicated class of the table
+      # @return [Class] a noted class of the table
       attr_reader :model
 
-      # @param model [Class] a replicated class of the table
+      # @param model [Class] a noted class of the table
       # @raise [ConfigurationError] when its database has no such triggers
       # @raise [MappingError] when its rows cannot be named
       def initialize(model)

@@ -6,16 +6,14 @@ module ReplicatesTo
     # statement wrote it and while its lock is held. Statement triggers see all rows of a statement at once, as `old_rows`
     # and `new_rows`; PostgreSQL wants one such trigger for each operation.
     class Function
-      # A row of the transition tables, where the statement is about to note it: what the columns of the outbox are.
-      Noted = Struct.new(:rows, :key, :operation, :classes, keyword_init: true)
+      # What a statement leaves of each row: the rows, their key, and the notes, each a query of a model and an operation.
+      Noted = Struct.new(:rows, :key, :notes, keyword_init: true)
 
-      # @param model [Class] a replicated class of the table
+      # @param model [Class] a noted class of the table
       # @param connection [ActiveRecord::ConnectionAdapters::AbstractAdapter]
       def initialize(model, connection)
         @model = model
         @connection = connection
-        @namings = BulkWrites.classes(model)
-        @fan_outs = %w[create update delete].to_h { |operation| [operation, BulkWrites.fan_outs(model, operation)] }
       end
 
       # @return [String] what PostgreSQL keeps of the function, and `check` compares
@@ -45,51 +43,52 @@ module ReplicatesTo
       private
 
       def inserted
-        Noted.new(rows: "new_rows as new_row", key: key("new_row"), operation: "'create'", classes: classes("create", "new_row"))
+        Noted.new(rows: "new_rows as new_row", key: key("new_row"), notes: notes("create", "'create'", "new_row"))
       end
 
       # A row whose primary key changed is two rows to a consumer: one that is gone, and a new one. A row whose class
       # changed is noted for both classes, which may have different destinations.
       def updated
         old, new = column("old_row", @model.primary_key), column("new_row", @model.primary_key)
+        operation = "case when #{new} is null then 'delete' when #{old} is null then 'create' else 'update' end"
         Noted.new(rows: "old_rows as old_row full join new_rows as new_row on #{new} = #{old}", key: key("new_row", "old_row"),
-                  operation: "case when #{new} is null then 'delete' when #{old} is null then 'create' else 'update' end",
-                  classes: classes("update", "old_row", "new_row"))
+                  notes: notes("update", operation, "old_row", "new_row"))
       end
 
       def deleted
-        Noted.new(rows: "old_rows as old_row", key: key("old_row"), operation: "'delete'", classes: classes("delete", "old_row"))
+        Noted.new(rows: "old_rows as old_row", key: key("old_row"), notes: notes("delete", "'delete'", "old_row"))
       end
 
       def insert(noted)
         <<~SQL.chomp.gsub(/^/, "    ")
           insert into replicates_to_outbox (source, model, primary_key, operation, origin, created_at)
-          select #{quote(ReplicatesTo.config['source'])}, class.name,
+          select #{quote(ReplicatesTo.config['source'])}, note.model,
             #{noted.key},
-            coalesce(class.operation, #{noted.operation}),
-            nullif(current_setting('replicates_to.origin', true), ''), clock_timestamp()
+            note.operation, nullif(current_setting('replicates_to.origin', true), ''), clock_timestamp()
           from #{noted.rows}
           cross join lateral (
-            #{noted.classes.join("\n  union ")}
-          ) as class (name, operation)
-          where class.name is not null;
+            #{noted.notes.join("\n  union ")}
+          ) as note (model, operation)
+          where note.model is not null;
         SQL
       end
 
-      # One for each class that the row is to be noted for, and one for each that has others republished.
+      # For each class that the row is to be noted for, and for each whose rows have others published again.
       #
-      # @param change [String] create, update or delete
+      # @param change [String] what the statement does: create, update or delete
+      # @param operation [String] what it did to the row, in SQL
       # @param rows [Array<String>] the row, or its old and its new state, of which one may be missing
-      def classes(change, *rows)
-        @namings.flat_map { |naming| names(naming, "null::text", rows) } +
-          @fan_outs.fetch(change).flat_map { |naming| names(naming, quote(FanOut::OPERATION), rows) }
+      def notes(change, operation, *rows)
+        BulkWrites.classes(@model).flat_map { |naming| named(naming, operation, rows) } +
+          BulkWrites.fan_outs(@model, change).flat_map { |naming| named(naming, quote(FanOut::OPERATION), rows) }
       end
 
-      def names(naming, operation, rows)
-        return ["select #{quote(naming.default)}::text, #{operation}"] if naming.names.empty?
+      def named(naming, operation, rows)
+        return ["select #{quote(naming.default)}, #{operation}"] if naming.names.empty?
 
         rows.map do |row|
-          "select #{class_of(naming, row)}, #{operation}#{" where #{column(row, @model.primary_key)} is not null" if rows.many?}"
+          present = " where #{column(row, @model.primary_key)} is not null" if rows.many?
+          "select #{class_of(naming, row)}, #{operation}#{present}"
         end
       end
 

@@ -6,7 +6,7 @@ require "rails/generators/active_record/migration"
 module ReplicatesTo
   module Generators
     # `rails g replicates_to:triggers Vehicle Owner`: for each table a migration with its triggers, for `coverage: triggers`.
-    # Where the last one has the same SQL already, nothing is written; without names, all replicated models are meant.
+    # Where the last one has the same SQL already, nothing is written; without names, all models that have rows published are meant.
     class TriggersGenerator < Rails::Generators::Base
       include ActiveRecord::Generators::Migration
 
@@ -42,7 +42,7 @@ module ReplicatesTo
 
       def replicated(name)
         Registry.noted.find { |model| model.name == name } ||
-          raise(DeclarationError, "#{name} declares no replicates_to#{Nearest.hint(name, Registry.noted.map(&:name))}")
+          raise(DeclarationError, "#{name} declares no replicates_to and no republishes#{Nearest.hint(name, Registry.noted.map(&:name))}")
       end
 
       def write(definition)
