@@ -110,7 +110,7 @@ RSpec.describe "replicate" do
     end
 
     def waiting_for_a_row?
-      Vehicle.connection.select_value("select 1 from pg_locks where not granted and locktype in ('transactionid', 'tuple')")
+      Vehicle.connection.select_value(Locks.awaited("transactionid", "tuple"))
     end
 
     def writer_of(row)

@@ -15,6 +15,7 @@ require_relative "support/wire"
 require_relative "support/topic"
 require_relative "support/own_process"
 require_relative "support/waiting"
+require_relative "support/locks"
 require_relative "support/triggers"
 
 ADAPTERS = %i[postgresql sqlite].freeze

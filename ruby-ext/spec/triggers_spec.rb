@@ -134,7 +134,7 @@ RSpec.describe "triggers" do
       other = PG.connect(@database.config[:url])
       sql("begin; update parts set name = 'x' where code = 'a'")
       other.send_query("update parts set name = 'y' where code = 'a'")
-      Waiting.until_true { sql("select from pg_locks where not granted").ntuples.positive? }
+      Waiting.until_true { sql(Locks.awaited("transactionid", "tuple")).ntuples.positive? }
       sql("commit")
       other.get_last_result
       versions = sql("select xmin::text::bigint as writer from replicates_to_outbox order by id").map { |row| row["writer"] }

@@ -55,7 +55,7 @@ RSpec.describe "a version" do
   end
 
   def waiting?(kind)
-    observer.exec("select 1 from pg_locks where not granted and locktype = '#{kind}'").any?
+    observer.exec(Locks.awaited(kind)).any?
   end
 
   def expect_consumer_to_hold(plate)
