@@ -199,6 +199,10 @@ RSpec.describe ReplicatesTo::ColumnTypes::Declared do
       expect(sent("text[]", "'{1,2}'") { attribute :v, :integer, array: true }).to eq("list [1,2]")
       connection.execute("drop table samples")
       expect(sent("text[]", "'{1,2}'") { attribute :v, :string, array: true }).to eq('list ["1","2"]')
+      connection.execute("drop table samples")
+      loud = Class.new(ActiveRecord::Type::String) { def deserialize(value) = value.upcase }
+      of_loud = ActiveRecord::ConnectionAdapters::PostgreSQL::OID::Array.new(loud.new)
+      expect(sent("varchar[]", "'{a,b}'") { attribute :v, of_loud }).to eq('list ["A","B"]')
     end
 
     it "sends the label of a Rails enum over an enum of the database" do

@@ -245,6 +245,13 @@ RSpec.describe ReplicatesTo::ColumnTypes::PostgreSQL do
     end
   end
 
+  it "is not taken in by a type of the application that has the name of another" do
+    connection.execute("create schema own; create type own.uuid as (a integer)")
+    expect(problem("v own.uuid")).to eq("Sample: v is a own.uuid, which has no wire type; leave it out or give it a compute:")
+  ensure
+    connection.execute("drop schema own cascade")
+  end
+
   it "lets what it refuses be left out, or computed" do
     klass = model("period int4range", except: %i[period], compute: {from: ->(row) { row.period.begin }})
     insert("'[3,7)'")

@@ -86,15 +86,7 @@ RSpec.describe "Settings of a session" do
   end
 
   context "where the application keeps local times" do
-    around do |example|
-      zone, ENV["TZ"] = ENV.fetch("TZ", nil), "Europe/Berlin"
-      home = ActiveRecord.respond_to?(:default_timezone=) ? ActiveRecord : ActiveRecord::Base
-      home.default_timezone = :local
-      example.run
-    ensure
-      home.default_timezone = :utc
-      ENV["TZ"] = zone
-    end
+    around { |example| with_local_times("Europe/Berlin") { example.run } }
 
     Samples.rows(<<~'TABLE').each do |type, literal, expected|
       timestamp   | '2026-07-22 06:46:00.123456'    | timestamp "2026-07-22T04:46:00.123456Z"

@@ -129,6 +129,16 @@ RSpec.describe ReplicatesTo::ColumnTypes::SQLite do
     end
   end
 
+  it "reads times as Rails does, where the application keeps local times" do
+    with_local_times("Europe/Berlin") do
+      expect(sent("datetime", "'2026-07-22 06:46:00.5'")).to eq('timestamp "2026-07-22T04:46:00.500000Z"')
+      connection.execute("drop table samples")
+      expect(sent("datetime", "'2026-07-22 06:46:00Z'")).to eq('timestamp "2026-07-22T06:46:00.000000Z"')
+      connection.execute("drop table samples")
+      expect(sent("time", "'2000-01-01 06:46:00'")).to eq('time_of_day "06:46:00.000000"')
+    end
+  end
+
   # Rails 6.1 does not see generated columns of SQLite.
   it "sends generated columns, stored and virtual, where Rails knows them" do
     klass = model("price integer, twice integer as (price * 2) stored, thrice integer as (price * 3) virtual", except: :id)

@@ -81,6 +81,17 @@ module Samples
     e.message
   end
 
+  # As an application does that writes the times of its own clock into its columns.
+  def with_local_times(zone)
+    formerly, ENV["TZ"] = ENV.fetch("TZ", nil), zone
+    home = ActiveRecord.respond_to?(:default_timezone=) ? ActiveRecord : ActiveRecord::Base
+    home.default_timezone = :local
+    yield
+  ensure
+    home.default_timezone = :utc
+    ENV["TZ"] = formerly
+  end
+
   def problem(...)
     quietly { model(...).replicates_to_mapping(:billing) }
     nil

@@ -82,6 +82,10 @@ fn every_kind_of_value_has_its_json() {
             Kind::JsonValue("{ \"b\": 1.10, \"a\": [1e400] }".into()),
             "{ \"b\": 1.10, \"a\": [1e400] }",
         ),
+        (
+            Kind::JsonValue(r#" ["\ud800", "\u0000", {"a": 1, "a": 2}] "#.into()),
+            r#" ["\ud800", "\u0000", {"a": 1, "a": 2}] "#,
+        ),
         (list([]), "[]"),
         (
             list([

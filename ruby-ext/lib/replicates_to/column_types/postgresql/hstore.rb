@@ -13,8 +13,6 @@ module ReplicatesTo
         # @param raw [String]
         # @return [Hash{String => String, nil}] in the order of the text
         def parse(raw)
-          raise EncodeError, "text is not UTF-8" unless raw.valid_encoding?
-
           raw.scan(PAIR).to_h { |key, value| [plain(key), value && plain(value)] }
         end
 
