@@ -10,7 +10,7 @@ RSpec.describe ReplicatesTo::Note do
   # Several statements of one transaction on one row are one note.
   {
     %w[create update] => "create", %w[create delete] => "delete", %w[update update] => "update", %w[update delete] => "delete",
-    %w[delete create] => "create", %w[update create] => "create"
+    %w[delete create] => "update", %w[update create] => "update"
   }.each do |(first, second), merged|
     it "of a #{first}, then a #{second}, is a #{merged}" do
       expect(note(first).merge(note(second)).operation).to eq(merged)

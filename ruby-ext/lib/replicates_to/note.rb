@@ -28,9 +28,12 @@ module ReplicatesTo
 
     private
 
-    # The last operation says what became of the row, but a row created here and then updated was still created here.
+    # The last operation says whether the row is there, the first whether it was there before the transaction. One that was,
+    # and is there again, may be known to others, who must hear of it even when its condition now leaves it out.
     def merged_operation(later)
-      operation == "create" && later.operation == "update" ? operation : later.operation
+      return later.operation if later.operation == "delete"
+
+      operation == "create" ? "create" : "update"
     end
 
     # The key from before the transaction is the one that others know. A row that was created here had none, but once it is
