@@ -54,6 +54,15 @@ ADAPTERS.each do |adapter|
       expect([records(Truck, :billing), records(Truck, :freight)].map(&:size)).to eq([2, 2])
     end
 
+    it "calls rows by the columns that the destination asked for" do
+      [Product, Gadget].each.with_index(1) do |model, n|
+        ReplicatesTo.disabled { model.create!(sku: "k#{n}", region: "a,b", number: n, name: "Lamp") }
+      end
+      expect(backfill("Product", BATCH: "1")).to eq(0)
+      expect(records(Product, :shop).map(&:key)).to contain_exactly("k1", "k2")
+      expect(records(Product, :places).map(&:key)).to contain_exactly("a%2Cb,1", "a%2Cb,2")
+    end
+
     it "takes a scope, a condition and a subclass" do
       create_vehicles(3)
       create_vehicles(2, model: Truck)

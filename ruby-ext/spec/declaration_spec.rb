@@ -23,8 +23,6 @@ RSpec.describe "replicates_to as a declaration" do
   {
     "an unknown keyword" =>
       [proc { replicates_to :billing, onyl: %i[vin] }, "Vehicle: replicates_to :billing does not know onyl: (did you mean only:?)"],
-    "a keyword of a later version" =>
-      [proc { replicates_to :billing, key: :vin }, "Vehicle: replicates_to :billing does not know key:"],
     "a destination declared twice" =>
       [proc { 2.times { replicates_to :billing } }, "Vehicle: replicates_to :billing is declared twice"],
     "a bad destination" =>
@@ -63,6 +61,15 @@ RSpec.describe "replicates_to as a declaration" do
       [proc { republishes :parts, unless: 3 }, "Vehicle: unless: takes a Symbol or a callable, not 3"],
     "something else than an association's name" =>
       [proc { republishes %i[parts wheels] }, "Vehicle: republishes takes the name of an association, not [:parts, :wheels]"],
+    "a key that is not a name" =>
+      [proc { replicates_to :billing, key: 3 }, "Vehicle: replicates_to :billing takes a list of names in key:, not 3"],
+    "a key of nothing" =>
+      [proc { replicates_to :billing, key: [] }, "Vehicle: replicates_to :billing takes names of columns in key:, not []"],
+    "a key of one column twice" =>
+      [proc { replicates_to :billing, key: %i[vin vin] }, "Vehicle: replicates_to :billing names vin twice in key:"],
+    "a key that is to be masked" =>
+      [proc { replicates_to :billing, key: %i[tenant vin], sensitive: %i[vin] },
+       "Vehicle: replicates_to :billing masks vin, which is in key:, and keys are shown in every log"],
     "a model name that cannot be a topic's" =>
       [proc { replicates_to :billing, as: "a.b" }, 'Vehicle: model name "a.b" must be a class name of at most 100 characters']
   }.each do |misuse, (body, message)|
@@ -117,6 +124,28 @@ RSpec.describe "replicates_to as a declaration" do
       child = model("Truck", parent: parent) { republishes :parts }
       expect(child.replicates_to_republications.transform_values(&:conditional?)).to eq(parts: false, wheels: false)
       expect(parent.replicates_to_republications[:parts]).to be_conditional
+    end
+
+    it "refuses a subclass that changes the key, and keeps it when nothing is said" do
+      keyed = model("Vehicle") { replicates_to(:billing, key: %i[tenant vin]) }
+      expect { model("Truck", parent: keyed) { replicates_to :billing, key: :vin } }
+        .to raise_error(ReplicatesTo::DeclarationError, "Truck: replicates_to :billing must keep key: tenant, vin, not vin")
+      expect { model("Truck", parent: parent) { replicates_to :billing, key: :vin } }
+        .to raise_error(ReplicatesTo::DeclarationError, "Truck: replicates_to :billing must keep key: primary key, not vin")
+      same = model("Truck", parent: keyed) { replicates_to(:billing, key: %w[tenant vin]) }
+      silent = model("Lorry", parent: keyed) { replicates_to(:billing, only: %i[plate]) }
+      expect([same, silent].map { |klass| klass.replicates_to_declarations[:billing].key }).to eq([%w[tenant vin]] * 2)
+    end
+
+    it "lets a class below an abstract one choose name and key, which its own subclasses keep" do
+      abstract = model("Machine", abstract: true) { replicates_to(:billing, key: :serial) }
+      crane = model("Crane", parent: abstract) { replicates_to(:billing, as: "Lifter", key: :number) }
+      declaration = crane.replicates_to_declarations[:billing]
+      expect([declaration.public_name(crane), declaration.key]).to eq(["Lifter", %w[number]])
+      expect { model("TowerCrane", parent: crane) { replicates_to(:billing, key: :serial) } }
+        .to raise_error(ReplicatesTo::DeclarationError, /must keep key: number, not serial/)
+      expect { model("Digger", parent: model("Plant", parent: abstract)) { replicates_to(:billing, as: "Digger") } }
+        .to raise_error(ReplicatesTo::DeclarationError, /must keep as: "Plant", not "Digger"/)
     end
 
     it "lets each concrete class of an abstract one use its own name" do

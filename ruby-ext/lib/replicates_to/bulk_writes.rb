@@ -8,9 +8,25 @@ module ReplicatesTo
     # the classes whose rows have dependants. returning says of an insert whether it returns columns to its caller; nil is a
     # statement that returns how many rows.
     Cover = Struct.new(:model, :operation, :classes, :fan_outs, :returning, keyword_init: true) do
-      # @return [Array<(Naming, String)>] every row is noted once for each of these, if it has a name there
+      # @return [Array<(Naming, String)>] every row is noted once for each of these, if it has a class there
       def notes
         classes.map { |naming| [naming, operation] } + fan_outs.map { |naming| [naming, FanOut::OPERATION] }
+      end
+
+      # @return [Key] by which the rows are found again
+      def primary_key
+        @primary_key ||= PrimaryKey.of(model)
+      end
+
+      # @return [Array<String>] columns that say which rows they were, of which class, and which keys a row had that is gone
+      def columns
+        @columns ||= [*primary_key.names, *notes.filter_map { |naming, _| naming.column }, *keys.flat_map(&:names)].uniq
+      end
+
+      private
+
+      def keys
+        operation == "delete" ? classes.flat_map(&:models).flat_map { |one| one.replicates_to_keys.values } : []
       end
     end
 
@@ -18,9 +34,9 @@ module ReplicatesTo
     class Naming
       # @return [String, nil] the column
       attr_reader :column
-      # @return [Hash{String => String}] name of the class by the column's value
-      attr_reader :names
-      # @return [String, nil] for any other value; nil when such rows are not meant
+      # @return [Hash{String => Class}] the class by the column's value
+      attr_reader :classes
+      # @return [Class, nil] for any other value; nil when such rows are not meant
       attr_reader :default
 
       # @param base [Class] the base class of a table
@@ -35,19 +51,24 @@ module ReplicatesTo
       def initialize(base, &meant)
         @column = base.inheritance_column if base.columns_hash.key?(base.inheritance_column)
         named = [base, *(@column ? base.descendants : [])].select(&meant)
-        @default = base.name if named.delete(base)
-        @names = named.to_h { |model| [model.sti_name, model.name] }
+        @default = named.delete(base)
+        @classes = named.index_by(&:sti_name)
       end
 
       # @return [Boolean] whether no row is meant
       def empty?
-        names.empty? && default.nil?
+        models.empty?
       end
 
       # @param value [String, nil] of the column
-      # @return [String, nil]
+      # @return [Class, nil]
       def of(value)
-        names.fetch(value, default)
+        classes.fetch(value, default)
+      end
+
+      # @return [Array<Class>] that a row may be of
+      def models
+        [*default, *classes.values]
       end
     end
 
@@ -55,12 +76,16 @@ module ReplicatesTo
     Fixed = Struct.new(:default) do
       def column; end
 
-      def names
+      def classes
         {}
       end
 
       def of(_)
         default
+      end
+
+      def models
+        [default]
       end
     end
 
@@ -73,7 +98,7 @@ module ReplicatesTo
     def update(model, updates)
       return unless (covered = covered(model))
 
-      refuse(covered, "update_all of #{covered.primary_key}") if assigns?(covered, updates, covered.primary_key)
+      refuse_renaming(covered, "update_all") { |column| assigns?(covered, updates, column) }
       moves = assigns?(covered, updates, covered.inheritance_column) && covered.columns_hash.key?(covered.inheritance_column)
       moves ? every_class(covered, model) : cover(covered, model, "update")
     end
@@ -85,15 +110,17 @@ module ReplicatesTo
     end
 
     # @param model [Class] whose table is written
-    # @param update [Boolean, String] whether rows that exist are updated; the SQL that does it, if the caller wrote some
+    # @param update [Array<String>, String] columns that are assigned to rows that exist, or SQL that does it
     # @param returning [Boolean] whether the statement already returns columns
     # @return [Cover, nil]
     def insert(model, update:, returning:)
       return unless (covered = covered(model))
 
-      refuse(covered, "upsert_all of #{covered.primary_key}") if update.is_a?(String) && assigns?(covered, update, covered.primary_key)
+      refuse_renaming(covered, "upsert_all") do |column|
+        update.is_a?(String) ? assigns?(covered, update, column) : update.include?(column)
+      end
       # Created or updated, nobody knows; for a row that a condition keeps back, an update says more.
-      cover(covered, model, update ? "update" : "create", returning)
+      cover(covered, model, update.empty? ? "create" : "update", returning)
     end
 
     # @return [Class, nil] a replicated class of the table, when its writes are to be noted here
@@ -102,18 +129,27 @@ module ReplicatesTo
       return unless replicated
       return Triggers.verify(replicated) if Triggers.on?
 
-      raise MappingError, PrimaryKey.missing(replicated) unless replicated.primary_key.is_a?(String)
+      raise MappingError, PrimaryKey.missing(replicated) unless replicated.primary_key
 
       replicated
     end
     private_class_method :covered
 
+    # A statement tells what its rows are called afterwards, not what others call them still.
+    #
+    # @yieldparam column [String] of the primary key, or of a key
+    # @yieldreturn [Boolean] whether it is assigned
     # @raise [BulkWriteRefused]
-    def refuse(model, write)
-      raise BulkWriteRefused, "#{model.name}: #{write} changes rows that replicates_to cannot note; " \
-                              "write inside ReplicatesTo.disabled { } and publish with rake replicates_to:backfill[#{model.name}]"
+    def refuse_renaming(model, write)
+      keys = Registry.touching(model).flat_map { |touched| touched.replicates_to_keys.values.flat_map(&:names) }
+      column = [*model.primary_key, *keys].find { |name| yield name }
+      return unless column
+
+      raise BulkWriteRefused, "#{model.name}: #{write} of #{column} renames rows, and replicates_to cannot note what they were called; " \
+                              "save them one by one, or write inside ReplicatesTo.disabled { } and publish with " \
+                              "rake replicates_to:backfill[#{model.name}]"
     end
-    private_class_method :refuse
+    private_class_method :refuse_renaming
 
     # @param model [Class] whose table is written
     # @return [Array<Naming>] which replicated classes' rows the rows of the table are
@@ -142,8 +178,8 @@ module ReplicatesTo
     def every_class(covered, model)
       touched = Registry.touching(model)
       Cover.new(model: covered, operation: "update",
-                classes: touched.select(&:replicates?).map { |one| Fixed.new(one.name) },
-                fan_outs: touched.select { |one| FanOut.republications(one, "update").any? }.map { |one| Fixed.new(one.name) })
+                classes: touched.select(&:replicates?).map { |one| Fixed.new(one) },
+                fan_outs: touched.select { |one| FanOut.republications(one, "update").any? }.map { |one| Fixed.new(one) })
     end
     private_class_method :every_class
 

@@ -5,7 +5,7 @@ require "replicates_to/declaration/validation"
 module ReplicatesTo
   # One `replicates_to :destination, …` line, checked as far as a class can be checked without its table.
   class Declaration
-    KEYWORDS = %i[only except rename compute includes if unless as sensitive volatile].freeze
+    KEYWORDS = %i[only except rename compute includes if unless key as sensitive volatile].freeze
 
     # @return [Class] the class it was declared in
     attr_reader :owner
@@ -21,6 +21,8 @@ module ReplicatesTo
     attr_reader :compute
     # @return [Symbol, Array, Hash, nil] as in `ActiveRecord#includes`
     attr_reader :includes
+    # @return [Array<String>, nil] attributes that name a row at the destination; nil: the primary key
+    attr_reader :key
     # @return [Array<String>] attributes and computes that logs mask
     attr_reader :sensitive
     # @return [Array<String>] computes that change by themselves
@@ -82,6 +84,7 @@ module ReplicatesTo
       @compute = options.fetch(:compute, {}).transform_keys(&:to_s)
       @includes = options[:includes]
       @if, @unless = options.values_at(:if, :unless)
+      @key = options.key?(:key) ? Array(options[:key]).map(&:to_s) : @inherited&.key
       @as = options[:as]&.to_s
       @sensitive = Array(options[:sensitive]).map(&:to_s)
       @volatile = Array(options[:volatile]).map(&:to_s)

@@ -3,6 +3,7 @@
 require "digest"
 require "replicates_to/column_types"
 require "replicates_to/mapping/fields"
+require "replicates_to/mapping/key_columns"
 
 module ReplicatesTo
   # One declaration fitted to its table: which values of a row go out, under which names and types.
@@ -13,6 +14,8 @@ module ReplicatesTo
     attr_reader :destination
     # @return [String] public model name
     attr_reader :public_name
+    # @return [Key] what names a row at the destination
+    attr_reader :key
     # @return [Array<Field>] in encoding order: by the bytes of their public names
     attr_reader :fields
 
@@ -25,6 +28,7 @@ module ReplicatesTo
       @destination = declaration.destination
       @public_name = declaration.public_name(model)
       @fields = Fields.new(model, declaration).to_a.sort_by { |field| field.name.b }
+      @key = KeyColumns.new(model, declaration).key
     end
 
     # @return [Array<String>] public names
@@ -59,6 +63,18 @@ module ReplicatesTo
     # @return [Native::Schema] what the extension needs to encode a record
     def schema
       @schema ||= Native::Schema.new(ReplicatesTo.config["source"], public_name, fingerprint, fields.map(&:to_native))
+    end
+
+    # @return [Boolean] whether the primary key does not tell it
+    def own_key?
+      model.replicates_to_keys.key?(destination)
+    end
+
+    # @param record [ActiveRecord::Base] freshly loaded, of any class of the table
+    # @return [String] the key of its records
+    # @raise [EncodeError] when no record can have that key
+    def key_of(record)
+      key.of(record)
     end
 
     # @param record [ActiveRecord::Base] freshly loaded

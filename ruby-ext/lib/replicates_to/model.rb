@@ -1,6 +1,7 @@
 # frozen_string_literal: true
 
 require "replicates_to/declaration"
+require "replicates_to/fitting"
 require "replicates_to/republication"
 
 module ReplicatesTo
@@ -15,7 +16,7 @@ module ReplicatesTo
     # Publishes the rows of this class to a destination.
     #
     # @param destination [Symbol]
-    # @param options [Hash] `only except rename compute includes if unless as sensitive volatile`
+    # @param options [Hash] `only except rename compute includes if unless key as sensitive volatile`
     # @return [void]
     # @raise [DeclarationError] when the line cannot mean anything
     def replicates_to(destination, **options)
@@ -26,6 +27,7 @@ module ReplicatesTo
       end
 
       @replicates_to_own[name] = Declaration.new(self, destination, options, inherited: replicates_to_declarations[name])
+      @replicates_to_fitting = nil
       Registry.add(self)
     end
 
@@ -81,15 +83,25 @@ module ReplicatesTo
       @replicates_to_followers ||= {}
     end
 
-    # Mappings need the columns, so they are made when first asked for, once for each state of the table's schema.
-    #
     # @param destination [Symbol]
     # @return [Mapping]
     # @raise [MappingError] when the declaration does not fit the table
     def replicates_to_mapping(destination)
-      schema = columns_hash
-      @replicates_to_mappings = {schema: schema} unless @replicates_to_mappings && @replicates_to_mappings[:schema].equal?(schema)
-      @replicates_to_mappings[destination] ||= Mapping.new(self, replicates_to_declarations.fetch(destination))
+      replicates_to_fitting.mapping(destination)
+    end
+
+    # @return [Hash{Symbol => Key}] of the destinations that call rows by other columns than those of the primary key
+    # @raise [MappingError] when the table does not have them
+    def replicates_to_keys
+      replicates_to_fitting.keys
+    end
+
+    private
+
+    # Needs the columns, so it is made when first asked for, once for each state of the table's schema.
+    def replicates_to_fitting
+      @replicates_to_fitting = Fitting.new(self) unless @replicates_to_fitting&.current?
+      @replicates_to_fitting
     end
   end
 end

@@ -31,7 +31,7 @@ module ReplicatesTo
     # The last operation says whether the row is there, the first whether it was there before the transaction. One that was,
     # and is there again, may be known to others, who must hear of it even when its condition now leaves it out.
     def merged_operation(later)
-      return later.operation if later.operation == "delete"
+      return later.operation if %W[delete #{FanOut::OPERATION}].include?(later.operation)
 
       operation == "create" ? "create" : "update"
     end

@@ -17,6 +17,16 @@ module ReplicatesTo
       Thread.current.thread_variable_get(THREAD_KEY).to_i.positive?
     end
 
+    # @param model [Class]
+    # @return [Boolean] whether writes of its rows by this thread are to be noted here
+    def of?(model)
+      return false unless on? && model.noted?
+      return true unless Triggers.on?
+
+      Triggers.verify(model)
+      false
+    end
+
     # @yield writes that are not noted; nests
     def without
       depth = Thread.current.thread_variable_get(THREAD_KEY).to_i
@@ -35,31 +45,41 @@ module ReplicatesTo
     # single-table-inheritance class changed may belong to other destinations now, so every class that declares its own
     # is noted.
     #
-    # @return [void]
-    def updated(model, values, primary_key)
-      note(model, primary_key, "update")
-      renamed = values.fetch(model.primary_key, primary_key)
-      note(model, renamed, "create", "update") unless renamed == primary_key
-      return unless values.key?(model.inheritance_column)
-
-      siblings(model).each { |sibling| note(sibling, renamed, "update") }
+    # @param model [Class] the row's class
+    # @param id [Object] its primary key
+    # @param renamed [Object] its primary key after the statement
+    # @param assigned [Array<String>] columns that the statement assigns
+    # @yieldreturn [Integer] rows that the statement affected
+    # @return [Integer] the same
+    def updating(model, id, renamed, assigned)
+      classes = assigned.include?(model.inheritance_column) ? [model, *siblings(model)] : [model]
+      former = FormerKeys.before_update(classes, id, assigned)
+      affected = yield
+      updated(classes, id, renamed, former) if affected.positive?
+      affected
     end
 
-    # @return [void]
-    def deleted(model, primary_key)
-      note(model, primary_key, "delete")
+    # @param model [Class] the row's class
+    # @param id [Object] its primary key
+    # @yieldreturn [Integer] rows that the statement affected
+    # @return [Integer] the same
+    def deleting(model, id)
+      former = FormerKeys.before_delete(model, id)
+      affected = yield
+      note(model, id, "delete", former: former) if affected.positive?
+      affected
     end
 
     # A row that nobody wrote, but whose lock is held.
     #
     # @param base [Class] base class of its table
-    # @param class_name [String, nil] the row's own class, if that is replicated
+    # @param model [Class, nil] the row's own class, if that is replicated
     # @param destinations [Array<String>, nil] nil: all
     # @return [Boolean] whether it was noted
-    def requested(base, class_name, primary_key, destinations)
-      return false unless class_name
+    def requested(base, model, primary_key, destinations)
+      return false unless model
 
-      add(base, Note.new(model: class_name, primary_key: PrimaryKey.dump(base, primary_key), operation: "update",
+      add(base, Note.new(model: model.name, primary_key: PrimaryKey.dump(base, primary_key), operation: "update",
                          origin: Origin.current, destinations: destinations))
       true
     end
@@ -70,17 +90,21 @@ module ReplicatesTo
       RailsPrivate.notes_of(model).add(model, note)
     end
 
+    def updated(classes, id, renamed, former)
+      model, *siblings = classes
+      note(model, id, "update", former: former)
+      note(model, renamed, "create", change: "update") unless renamed == id
+      siblings.each { |sibling| note(sibling, renamed, "update", former: former) }
+    end
+    private_class_method :updated
+
     # @param change [String] the operation, as the row's dependants see it
-    def note(model, primary_key, operation, change = operation)
-      return unless on? && model.noted? && !Triggers.on?
-
-      raise MappingError, PrimaryKey.missing(model) unless model.primary_key.is_a?(String)
-
+    def note(model, id, operation, change: operation, former: FormerKeys::NONE)
       if model.replicates?
-        add(model, Note.new(model: model.name, primary_key: PrimaryKey.dump(model, primary_key), operation: operation,
+        add(model, Note.new(model: model.name, primary_key: PrimaryKey.dump(model, id), operation: operation, keys: former.of(model),
                             origin: Origin.current))
       end
-      FanOut.changed(model, primary_key, change)
+      FanOut.changed(model, id, change)
     end
     private_class_method :note
 

@@ -52,12 +52,15 @@ module ReplicatesTo
       return 0 if ids.empty?
 
       base = model.base_class
+      key = PrimaryKey.of(base)
       naming = BulkWrites::Naming.replicated(base)
+      columns = [*key.names, naming.column].compact
       RailsPrivate.with_connection(model) do |connection|
         RailsPrivate.in_transaction(connection) do
-          rows = Outbox.of(model.name, connection).lock_rows(base.unscoped.where(base.primary_key => ids).order(base.primary_key))
-          rows.pluck(*[base.primary_key, naming.column].compact).count do |primary_key, type|
-            Noting.requested(base, naming.of(type), primary_key, destinations)
+          rows = key.among(base.unscoped, ids.map { |id| PrimaryKey.values(base, id) }).order(*key.names.map(&:to_sym))
+          Outbox.of(model.name, connection).lock_rows(rows).pluck(*columns).count do |values|
+            values = columns.zip(columns.one? ? [values] : values).to_h
+            Noting.requested(base, naming.of(values[naming.column]), PrimaryKey.in_row(base, values), destinations)
           end
         end
       end

@@ -1,6 +1,7 @@
 # frozen_string_literal: true
 
 require "replicates_to/publisher/change"
+require "replicates_to/publisher/holders"
 require "replicates_to/publisher/batch"
 require "replicates_to/publisher/in_flight"
 require "replicates_to/publisher/mailbox"

@@ -50,6 +50,8 @@ module ReplicatesTo
     # its note.
     module WriteStatements
       def _insert_record(*arguments)
+        return super unless Noting.of?(self)
+
         RailsPrivate.noting(self) do
           returned = super
           Noting.inserted(self, RailsPrivate.inserted_key(self, arguments, returned))
@@ -58,18 +60,20 @@ module ReplicatesTo
       end
 
       def _update_record(values, constraints)
+        return super unless Noting.of?(self)
+
         RailsPrivate.noting(self) do
-          affected = super
-          Noting.updated(self, RailsPrivate.assigned(self, values), constraints[primary_key]) if affected.positive?
-          affected
+          id = PrimaryKey.in_row(self, constraints)
+          renamed = PrimaryKey.in_row(self, constraints.merge(RailsPrivate.assigned(self, values)))
+          Noting.updating(self, id, renamed, values.keys) { super }
         end
       end
 
       def _delete_record(constraints)
+        return super unless Noting.of?(self)
+
         RailsPrivate.noting(self) do
-          affected = super
-          Noting.deleted(self, constraints[primary_key]) if affected.positive?
-          affected
+          Noting.deleting(self, PrimaryKey.in_row(self, constraints)) { super }
         end
       end
     end
@@ -105,7 +109,7 @@ module ReplicatesTo
       def execute
         # Rails 7.0 takes SQL of the caller's for the update.
         sql = update_sql if respond_to?(:update_sql)
-        update = sql ? sql.to_s : update_duplicates?
+        update = sql ? sql.to_s : (update_duplicates? ? updatable_columns.to_a : [])
         RailsPrivate.covering(model, BulkWrites.insert(model, update: update, returning: returning ? true : false)) { super }
       end
     end
@@ -316,12 +320,9 @@ module ReplicatesTo
       # @param returned [Object, Array] the primary key, or those columns' values
       # @return [Object] the primary key of the new row, given or returned
       def inserted_key(model, arguments, returned)
-        name = model.primary_key
-        given = assigned(model, arguments.grep(Hash).first || {})[name]
-        return given unless given.nil?
-
-        columns = arguments.grep(Array).first || [name]
-        columns.zip(Array(returned)).to_h[name]
+        columns = arguments.grep(Array).first || [model.primary_key]
+        returned = columns.zip(returned.is_a?(Array) ? returned : [returned]).to_h
+        PrimaryKey.in_row(model, returned.merge(assigned(model, arguments.grep(Hash).first || {}).compact))
       end
 
       # Rails 7.0 and later write attributes, earlier ones their values.
@@ -329,7 +330,7 @@ module ReplicatesTo
       # @param values [Hash{String => Object}] of a statement
       # @return [Hash{String => Object}] those of them that name the row, as the model reads them
       def assigned(model, values)
-        values.slice(model.primary_key, model.inheritance_column).to_h do |name, value|
+        values.slice(*model.primary_key).to_h do |name, value|
           [name, model.type_for_attribute(name).cast(ActiveModel::Attribute === value ? value.value : value)]
         end
       end
@@ -348,11 +349,7 @@ module ReplicatesTo
 
       # @yield a statement on one row, and its note, in one transaction
       def noting(model, &block)
-        return yield unless Noting.on? && model.noted?
-        return with_connection(model) { |connection| in_transaction(connection, &block) } unless Triggers.on?
-
-        Triggers.verify(model)
-        yield
+        with_connection(model) { |connection| in_transaction(connection, &block) }
       end
 
       # @param cover [BulkWrites::Cover, nil]
@@ -410,6 +407,16 @@ module ReplicatesTo
       def shards_of(model)
         manager = model.connection_handler.send(:get_pool_manager, model.connection_specification_name)
         manager ? manager.shard_names.uniq : []
+      end
+
+      # @return [Object] of the column, whatever a reader of that name returns
+      def column_value(record, name)
+        record._read_attribute(name)
+      end
+
+      # @return [Array<String>, nil] columns by which a statement on one row finds it, where they are not the primary key's
+      def row_constraints(model)
+        model.query_constraints_list if model.respond_to?(:query_constraints_list)
       end
 
       # @return [Boolean] whether an attribute has the type that its column gives it, perhaps under other limits: what the

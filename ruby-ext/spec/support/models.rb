@@ -2,6 +2,7 @@
 
 require "erb"
 require_relative "library"
+require_relative "shop"
 
 # The replicated models of the tests, and their tables.
 module Models
@@ -35,17 +36,17 @@ module Models
       t.string :name
     end
     Library.create(schema)
+    Shop.create(schema)
   end
 
   def clear
     connection = ActiveRecord::Base.connection
-    (Library::TABLES + %w[vehicles owners parts replicates_to_outbox replicates_to_run_ranges replicates_to_runs]).each do |table|
-      connection.execute("delete from #{table}")
-    end
+    own = %w[vehicles owners parts replicates_to_outbox replicates_to_run_ranges replicates_to_runs]
+    (Library::TABLES + Shop::TABLES + own).each { |table| connection.execute("delete from #{table}") }
   end
 
   def forget_mappings
-    ActiveRecord::Base.descendants.each { |model| model.instance_variable_set(:@replicates_to_mappings, nil) }
+    ActiveRecord::Base.descendants.each { |model| model.instance_variable_set(:@replicates_to_fitting, nil) }
   end
 
   # Without the nameless ones that other examples left behind, which Rails 7.2 does not find a table for.
@@ -54,7 +55,7 @@ module Models
   end
 
   def topics
-    [Vehicle, Truck, Owner, Part].flat_map do |model|
+    [Vehicle, Truck, Owner, Part, Product, Gadget].flat_map do |model|
       model.replicates_to_declarations.keys.map { |destination| ReplicatesTo.mapping(model, destination).topic }
     end.uniq
   end

@@ -60,8 +60,7 @@ module ReplicatesTo
       def self.rehearse(records, mappings)
         records.count do |record|
           mappings.each do |mapping|
-            key = PrimaryKey.key(PrimaryKey.dump(record.class, record.id))
-            mapping.schema.encode(key, Publisher::OPERATIONS["snapshot"], 1, 0, 0, nil, nil, mapping.values(record))
+            mapping.schema.encode(mapping.key_of(record), Publisher::OPERATIONS["snapshot"], 1, 0, 0, nil, nil, mapping.values(record))
           end
           false
         rescue StandardError => e
@@ -102,7 +101,7 @@ module ReplicatesTo
 
       def enqueue(mapping, record, token, &waiting)
         @topics.ensure(mapping.topic)
-        key = PrimaryKey.key(PrimaryKey.dump(record.class, record.id))
+        key = mapping.key_of(record)
         attributes = mapping.values(record)
         wait(&waiting) while half_full?
         wait(&waiting) until @producer.publish(mapping.topic, mapping.schema, key, Publisher::OPERATIONS["snapshot"], @run.fence,

@@ -11,21 +11,22 @@ module ReplicatesTo
       def initialize(options)
         @options = options
         @model = options.model
+        @key = PrimaryKey.of(@model)
       end
 
       # @param cursor [String, nil] primary key of the last row read, as JSON
       # @return [Array<ActiveRecord::Base>] the next rows, with the associations that computes read
       def after(cursor)
         neutral do
-          relation = selected.reorder(@model.primary_key => :asc).limit(@options.batch)
-          relation = relation.where(@model.arel_table[@model.primary_key].gt(PrimaryKey.load(@model, cursor))) if cursor
+          relation = selected.reorder(*@key.names.map(&:to_sym)).limit(@options.batch)
+          relation = @key.after(relation, @key.values(JSON.parse(cursor))) if cursor
           FreshRows.load(relation, @options.destinations)
         end
       end
 
       # @return [String] where a run that stops behind this row continues
       def cursor(record)
-        PrimaryKey.dump(@model, record.id)
+        JSON.generate(@key.parts(@key.values_of(record)))
       end
 
       # @return [(Integer, Boolean)] rows, and whether that is an estimate

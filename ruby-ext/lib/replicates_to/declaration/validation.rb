@@ -23,6 +23,7 @@ module ReplicatesTo
         check_names
         check_keywords
         check_shapes
+        check_key
         check_callables
         check_selection
         check_public_names
@@ -49,14 +50,34 @@ module ReplicatesTo
         unless MODEL.match?(name) && name.length <= MODEL_LENGTH_MAX
           refuse "model name #{name.inspect} must be a class name of at most #{MODEL_LENGTH_MAX} characters"
         end
-        return unless @inherited && @options.key?(:as)
+        return unless published_above? && @options.key?(:as)
 
         kept = @inherited.public_name(@owner)
         refuse_line "must keep as: #{kept.inspect}, not #{name.inspect}" unless kept == name
       end
 
+      # The rows of a class and those of its subclasses are one set of rows to a consumer: under one name, with one kind of
+      # key. Below an abstract class each class has a table of its own.
+      def published_above?
+        @inherited && !@owner.base_class?
+      end
+
+      # Its attributes may be columns only, which is seen when there is a table.
+      def check_key
+        return unless @options.key?(:key)
+
+        refuse_line "takes names of columns in key:, not #{@options[:key].inspect}" if names(:key).empty?
+        repeated = names(:key).tally.find { |_, count| count > 1 }
+        refuse_line "names #{repeated.first} twice in key:" if repeated
+        masked = (names(:key) & names(:sensitive)).first
+        refuse_line "masks #{masked}, which is in key:, and keys are shown in every log" if masked
+        return unless published_above? && @inherited.key != names(:key)
+
+        refuse_line "must keep key: #{(@inherited.key || ['primary key']).join(', ')}, not #{names(:key).join(', ')}"
+      end
+
       def check_shapes
-        %i[only except sensitive volatile].each do |keyword|
+        %i[only except sensitive volatile key].each do |keyword|
           next if name_list?(@options.fetch(keyword, []))
 
           refuse_line "takes a list of names in #{keyword}:, not #{@options[keyword].inspect}"

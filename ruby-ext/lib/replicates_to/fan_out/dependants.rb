@@ -38,7 +38,7 @@ module ReplicatesTo
       def follow_their_owner?
         table, column = @path.reference
         !table.nil? && RailsPrivate.connection_of(@model).foreign_keys(table).any? do |key|
-          key.column == column && key.to_table == @model.table_name && key.primary_key == @model.primary_key
+          key.column == column && key.to_table == @model.table_name && [key.primary_key] == [*@model.primary_key]
         end
       end
 
@@ -46,10 +46,10 @@ module ReplicatesTo
       # @param cursor [String, nil] primary key of the last dependant before these, as JSON
       # @return [Array] primary keys, in their order
       def after(owner, cursor, limit)
-        primary_key = klass.primary_key
+        key = PrimaryKey.of(klass)
         relation = @path.relation(PrimaryKey.load(@model, owner))
-        relation = relation.where(klass.arel_table[primary_key].gt(PrimaryKey.load(klass, cursor))) if cursor
-        relation.order(primary_key => :asc).limit(limit).pluck(primary_key)
+        relation = key.after(relation, key.values(JSON.parse(cursor))) if cursor
+        relation.order(*key.names.map(&:to_sym)).limit(limit).pluck(*key.names)
       end
 
       private

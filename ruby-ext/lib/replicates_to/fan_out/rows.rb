@@ -9,8 +9,9 @@ module ReplicatesTo
       def initialize(outbox, klass)
         @outbox = outbox
         @base = klass.base_class
+        @key = PrimaryKey.of(@base)
         @namings = BulkWrites.classes(klass)
-        @columns = [@base.primary_key, *@namings.filter_map(&:column).uniq]
+        @columns = [*@key.names, *@namings.filter_map(&:column)].uniq
       end
 
       # Notes those whose locks are free, and a fan-out of its own for each of the others, some of which may be gone.
@@ -20,7 +21,7 @@ module ReplicatesTo
       # @return [Array<Integer>] outbox rows
       def note(keys, origin)
         locked = lock(keys)
-        others = keys - locked.map(&:first)
+        others = keys - locked.map { |row| PrimaryKey.in_row(@base, row) }
         insert(notes(locked, origin) + others.map { |key| itself(key, origin) })
       end
 
@@ -34,18 +35,19 @@ module ReplicatesTo
       private
 
       def lock(keys)
-        @outbox.lock_free_rows(relation(keys).order(@base.primary_key)).pluck(*@columns).map { |values| Array(values) }
+        rows = @outbox.lock_free_rows(relation(keys).order(*@key.names.map(&:to_sym))).pluck(*@columns)
+        rows.map { |values| @columns.zip(@columns.one? ? [values] : values).to_h }
       end
 
       def relation(keys)
-        @base.unscoped.where(@base.primary_key => keys)
+        @key.among(@base.unscoped, keys.map { |key| PrimaryKey.values(@base, key) })
       end
 
       def notes(rows, origin)
-        rows.flat_map do |key, *types|
-          row = @columns.drop(1).zip(types).to_h
-          names = @namings.filter_map { |naming| naming.of(naming.column && row[naming.column]) }
-          names.map { |name| Note.new(model: name, primary_key: dump(key), operation: "update", origin: origin) }
+        rows.flat_map do |row|
+          key = dump(PrimaryKey.in_row(@base, row))
+          models = @namings.filter_map { |naming| naming.of(row[naming.column]) }
+          models.map { |model| Note.new(model: model.name, primary_key: key, operation: "update", origin: origin) }
         end
       end
 

@@ -18,7 +18,6 @@ module ReplicatesTo
       # @raise [MappingError]
       def to_a
         refuse_unknown_names
-        refuse_unusable_key
         refuse_clear_secrets
         refuse_double_names
         selected.map { |name| attribute(name) } + @declaration.compute.keys.map { |name| computed(name) }
@@ -72,16 +71,6 @@ module ReplicatesTo
 
       def attribute?(name)
         @model.attribute_names.include?(name) || !ColumnTypes::Declared.store_of(@model, name).nil?
-      end
-
-      def refuse_unusable_key
-        key = @model.primary_key
-        raise MappingError, PrimaryKey.missing(@model) unless key.is_a?(String)
-
-        type = @model.type_for_attribute(key).type
-        return if PrimaryKey::TYPES.include?(type)
-
-        raise MappingError, "#{@model.name}: primary key #{key} is a #{type || @model.columns_hash[key]&.sql_type}, which cannot be a key"
       end
 
       def refuse_clear_secrets

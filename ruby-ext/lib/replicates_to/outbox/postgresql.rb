@@ -23,25 +23,25 @@ module ReplicatesTo
         end
       end
 
-      # A primary key whose JSON this database writes as Ruby does; the others are noted by way of Ruby.
-      SAME_JSON = %i[integer string text uuid enum citext].freeze
-
       # The statement itself writes the outbox rows, however many rows it changes.
       #
       # @return [Covered]
       def cover(statement, name, cover)
-        return super unless cover.returning.nil? && same_json?(cover.model)
+        return super unless cover.returning.nil?
 
-        notes = cover.notes.map { |naming, operation| "(#{class_sql(naming)}, #{@connection.quote(operation)})" }.join(", ")
-        values = {statement: Arel.sql(statement + returning(cover)), source: ReplicatesTo.config["source"], key: key_sql(cover.model),
-                  origin: Origin.current, notes: Arel.sql(notes)}
+        key = cover.primary_key.json_sql { |column| own(cover, column) }
+        notes = cover.notes.map do |naming, operation|
+          "(#{name_sql(cover, naming)}, #{@connection.quote(operation)}, #{keys_sql(cover, naming, operation)})"
+        end
+        values = {statement: Arel.sql(statement + returning(cover)), source: ReplicatesTo.config["source"], key: Arel.sql(key),
+                  origin: Origin.current, notes: Arel.sql(notes.join(", "))}
         # More ids than a publisher takes on need not travel: one more says that they are the sweep's.
         slice = "[1:#{Publisher::Mailbox::TRANSACTION_ROWS_MAX + 1}]" unless ReplicatesTo.config.memory?
         row = @connection.exec_insert_all(fill(<<~SQL, values), name).first
           with changed as (%<statement>s), noted as (
-            insert into replicates_to_outbox (source, model, primary_key, operation, origin, created_at)
-            select %<source>s, note.model, json_build_array(%<key>s)::text, note.operation, %<origin>s, clock_timestamp()
-            from changed cross join lateral (values %<notes>s) as note (model, operation) where note.model is not null
+            insert into replicates_to_outbox (source, model, primary_key, operation, keys, origin, created_at)
+            select %<source>s, note.model, %<key>s, note.operation, note.keys, %<origin>s, clock_timestamp()
+            from changed cross join lateral (values %<notes>s) as note (model, operation, keys) where note.model is not null
             returning id)
           select (select count(*) from changed) as rows, (select to_json((array_agg(id))#{slice})::text from noted) as ids
         SQL
@@ -140,6 +140,15 @@ module ReplicatesTo
         relation.lock("for no key update skip locked")
       end
 
+      # The lock that a change of their keys takes, and a DELETE: to ask for a stronger lock than one holds is how two
+      # transactions come to wait for each other.
+      #
+      # @param relation [ActiveRecord::Relation]
+      # @return [ActiveRecord::Relation] which locks its rows against every write and against being referred to
+      def lock_keys(relation)
+        relation.lock("for update")
+      end
+
       # @return [Boolean]
       def exists?
         !select("select to_regclass('replicates_to_outbox')::text as name").first["name"].nil?
@@ -189,20 +198,30 @@ module ReplicatesTo
         "extract(epoch from clock_timestamp() - #{time})::float8"
       end
 
-      def same_json?(model)
-        SAME_JSON.include?(model.type_for_attribute(model.primary_key).type)
+      def name_sql(cover, naming)
+        by_class(cover, naming) { |model| @connection.quote(model.name) }
       end
 
-      def key_sql(model)
-        Arel.sql(model.type_for_attribute(model.primary_key).type == :integer ? "#{OWN}key" : "#{OWN}key::text")
+      # Of a row that is gone, by destination.
+      def keys_sql(cover, naming, operation)
+        return "null::text" unless operation == "delete"
+
+        by_class(cover, naming) do |model|
+          pairs = model.replicates_to_keys.map do |destination, key|
+            "#{@connection.quote(destination.to_s)}, #{key.sql { |column| own(cover, column) }}"
+          end
+          pairs.any? ? "json_build_object(#{pairs.join(', ')})::text" : "null::text"
+        end
       end
 
-      def class_sql(naming)
-        default = @connection.quote(naming.default)
-        return "#{default}::text" if naming.names.empty?
+      # @yieldparam model [Class]
+      # @yieldreturn [String] a text in SQL
+      def by_class(cover, naming)
+        default = naming.default ? yield(naming.default) : "null"
+        return "#{default}::text" if naming.classes.empty?
 
-        cases = naming.names.map { |value, name| "when #{@connection.quote(value)} then #{@connection.quote(name)}" }
-        "case #{@connection.quote_column_name(OWN + naming.column)} #{cases.join(' ')} else #{default} end"
+        cases = naming.classes.map { |value, model| "when #{@connection.quote(value)} then #{yield(model)}" }
+        "case #{own(cover, naming.column)} #{cases.join(' ')} else #{default} end"
       end
 
       def lock_key(source)

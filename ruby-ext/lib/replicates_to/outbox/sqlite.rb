@@ -112,6 +112,12 @@ module ReplicatesTo
         relation
       end
 
+      # @param relation [ActiveRecord::Relation]
+      # @return [ActiveRecord::Relation] whose rows nobody else can write, as this is the one writer now
+      def lock_keys(relation)
+        lock_rows(relation)
+      end
+
       # @return [Boolean]
       def exists?
         select("select 1 from sqlite_master where type = 'table' and name = 'replicates_to_outbox'").any?

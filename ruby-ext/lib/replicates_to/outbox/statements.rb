@@ -157,18 +157,26 @@ module ReplicatesTo
       private
 
       def returning(cover)
-        inheritance = cover.notes.filter_map { |naming, _| naming.column }.uniq
-        columns = [[cover.model.primary_key, "#{OWN}key"], *inheritance.map { |name| [name, OWN + name] }]
-        list = columns.map { |column, name| "#{@connection.quote_column_name(column)} as #{@connection.quote_column_name(name)}" }
+        list = cover.columns.map { |column| "#{@connection.quote_column_name(column)} as #{own(cover, column)}" }
         "#{cover.returning ? ',' : ' returning'} #{list.join(', ')}"
       end
 
+      # By number: with a prefix, a long name would be longer than PostgreSQL keeps.
+      def own(cover, column)
+        "#{OWN}#{cover.columns.index(column)}"
+      end
+
       def notes_of(cover, row)
-        value = cover.model.type_for_attribute(cover.model.primary_key).deserialize(row["#{OWN}key"])
-        primary_key = PrimaryKey.dump(cover.model, value)
+        values = cover.columns.to_h do |column|
+          [column, cover.model.type_for_attribute(column).deserialize(row[own(cover, column)])]
+        end
+        primary_key = JSON.generate(cover.primary_key.parts(values.values_at(*cover.primary_key.names)))
         cover.notes.filter_map do |naming, operation|
-          name = naming.of(naming.column && row[OWN + naming.column])
-          Note.new(model: name, primary_key: primary_key, operation: operation, origin: Origin.current) if name
+          model = naming.of(values[naming.column])
+          next unless model
+
+          keys = FormerKeys.new(values).of(model) if operation == "delete"
+          Note.new(model: model.name, primary_key: primary_key, operation: operation, keys: keys, origin: Origin.current)
         end
       end
 

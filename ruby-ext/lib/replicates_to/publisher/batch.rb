@@ -31,7 +31,8 @@ module ReplicatesTo
         return rows.map { |row| unknown_model(row) } unless model.respond_to?(:replicates_to_declarations)
 
         records = load_records(model, rows)
-        rows.map { |row| change(model, row, records[row.primary_key]) }
+        holders = Holders.new(model, rows)
+        rows.map { |row| change(model, row, records[row.primary_key], holders) }
       end
 
       def unknown_model(row)
@@ -41,18 +42,20 @@ module ReplicatesTo
       # Unscoped, and by the base class: the row's class may have changed since.
       def load_records(model, rows)
         base = model.base_class
-        keys = rows.map(&:primary_key).uniq.map { |json| PrimaryKey.load(model, json) }
-        records = FreshRows.load(base.unscoped.where(base.primary_key => keys))
-        records.index_by { |record| PrimaryKey.dump(base, record.id) }
+        key = PrimaryKey.of(base)
+        tuples = rows.map(&:primary_key).uniq.map { |json| key.values(JSON.parse(json)) }
+        FreshRows.load(key.among(base.unscoped, tuples)).index_by { |record| JSON.generate(key.parts(key.values_of(record))) }
       end
 
       # A row whose class changed leaves the destinations that its new class does not declare.
-      def change(model, row, record)
+      def change(model, row, record, holders)
         change = Change.new(row, [])
         current = record && record.class.respond_to?(:replicates_to_declarations) ? record.class.replicates_to_declarations : {}
         (current.keys | model.replicates_to_declarations.keys).select { |destination| row.for?(destination) }.each do |destination|
           declared = current.key?(destination)
-          add(change, (declared ? record.class : model).replicates_to_mapping(destination), declared ? record : nil)
+          mapping = (declared ? record.class : model).replicates_to_mapping(destination)
+          key = record ? mapping.key_of(record) : key_of_gone(mapping, row)
+          change.publications.concat([state(row, mapping, key, record, declared), former(row, mapping, key, holders)].compact)
         rescue ActiveRecord::StatementInvalid
           raise
         rescue StandardError => e
@@ -61,15 +64,25 @@ module ReplicatesTo
         change
       end
 
-      def add(change, mapping, record)
-        key = PrimaryKey.key(change.row.primary_key)
-        if record.nil?
-          change.publications << Publication.new(mapping, key, OPERATIONS["delete"], nil)
-        elsif mapping.publishes?(record)
-          change.publications << Publication.new(mapping, key, operation(change.row), mapping.values(record))
-        elsif change.row.operation != "create"
-          change.publications << Publication.new(mapping, key, OPERATIONS["delete"], nil)
+      # What the row is under the key that it has.
+      def state(row, mapping, key, record, declared)
+        if record && declared && mapping.publishes?(record)
+          Publication.new(mapping, key, operation(row), mapping.values(record))
+        elsif key && !(declared && row.operation == "create")
+          Publication.new(mapping, key, OPERATIONS["delete"], nil)
         end
+      end
+
+      # What is under the key that the row had before.
+      def former(row, mapping, key, holders)
+        former = row.keys[mapping.destination.to_s]
+        holders.publication(mapping, former) unless former.nil? || former == key || Key.fault_of(former)
+      end
+
+      # A row that is gone under a key that its primary key does not tell: whoever deleted it has noted which. A delete
+      # without one is of a process that knew the row by its primary key.
+      def key_of_gone(mapping, row)
+        PrimaryKey.key(row.primary_key) unless row.keys[mapping.destination.to_s] || (mapping.own_key? && row.operation != "delete")
       end
 
       # A row that was deleted and is there again was created again; consumers treat both alike.

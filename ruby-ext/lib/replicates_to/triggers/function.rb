@@ -84,7 +84,7 @@ module ReplicatesTo
       end
 
       def named(naming, operation, rows)
-        return ["select #{quote(naming.default)}, #{operation}"] if naming.names.empty?
+        return ["select #{quote(naming.default.name)}, #{operation}"] if naming.classes.empty?
 
         rows.map do |row|
           present = " where #{column(row, @model.primary_key)} is not null" if rows.many?
@@ -93,8 +93,8 @@ module ReplicatesTo
       end
 
       def class_of(naming, row)
-        cases = naming.names.sort.map { |value, name| "when #{quote(value)} then #{quote(name)}" }
-        "case #{column(row, naming.column)} #{cases.join(' ')}#{" else #{quote(naming.default)}" if naming.default} end"
+        cases = naming.classes.sort.map { |value, model| "when #{quote(value)} then #{quote(model.name)}" }
+        "case #{column(row, naming.column)} #{cases.join(' ')}#{" else #{quote(naming.default.name)}" if naming.default} end"
       end
 
       def key(*rows)
