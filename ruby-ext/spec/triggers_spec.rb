@@ -184,7 +184,8 @@ RSpec.describe "triggers" do
       expect(noted).to eq([%w[Part a update]])
       expect { Part.find("a").update!(name: "z") }
         .to raise_error(ReplicatesTo::ConfigurationError, "parts has no triggers that note its changes: " \
-                                                          "run rails g replicates_to:triggers Part, then rails db:migrate")
+                                                          "run rails g replicates_to:triggers Part --again, then rails db:migrate " \
+                                                          "(schema.rb keeps no triggers, structure.sql does)")
     ensure
       TriggerSet.create
     end

@@ -2,6 +2,7 @@
 
 require "replicates_to/check/findings"
 require "replicates_to/check/associations"
+require "replicates_to/check/coverage"
 require "replicates_to/check/database"
 require "replicates_to/check/topics"
 
@@ -28,6 +29,7 @@ module ReplicatesTo
       check_public_names(mappings)
       Associations.new(@findings).run
       Database.new(@findings).run
+      Coverage.new(@findings).run
       Topics.new(@findings, mappings, create: @create_topics).run unless ReplicatesTo.config.memory?
       @findings.summarise
     end

@@ -43,9 +43,8 @@ module ReplicatesTo
 
         demand(model)
         Outbox.of(model.name, connection).verify
-        definition = Definition.new(model)
-        missing = definition.trigger_names.values - Catalog.new(connection).triggers(model.table_name)
-        raise ConfigurationError, definition.missing if missing.any?
+        missing = Comparison.new(Definition.new(model), Catalog.new(connection).of(model.quoted_table_name)).missing
+        raise ConfigurationError, missing if missing
 
         verified << place
       end

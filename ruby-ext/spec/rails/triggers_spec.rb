@@ -109,4 +109,32 @@ RSpec.describe "triggers in a Rails application" do
       expect(result.error).to include("Vehicle: coverage: triggers works on PostgreSQL, not on SQLite")
     end
   end
+
+  describe "a schema that is loaded" do
+    let(:another) { Database.create(:postgresql) }
+
+    after { another.drop }
+
+    # What check says of the triggers in a database that was made from the dumped schema.
+    def coverage_of_a_copy(format)
+      app.write("config/initializers/schema_format.rb", "Rails.application.config.active_record.schema_format = :#{format}\n")
+      generate("Vehicle")
+      migrate
+      copy = {DATABASE_URL: another.config[:url], DISABLE_DATABASE_ENVIRONMENT_CHECK: "1"}
+      loaded = app.rails("db:schema:load", **copy)
+      expect(loaded.exit_code).to eq(0), loaded.error
+      app.rake("replicates_to:check", **copy).output.lines.grep(/coverage/).map(&:chomp)
+    end
+
+    it "has the triggers in structure.sql" do
+      expect(coverage_of_a_copy(:sql)).to eq(["ok    coverage            vehicles, by triggers"])
+    end
+
+    it "lacks the triggers in schema.rb, and check says so" do
+      expect(coverage_of_a_copy(:ruby)).to eq(
+        ["FAIL  coverage            vehicles has no triggers that note its changes: " \
+         "run rails g replicates_to:triggers Vehicle --again, then rails db:migrate (schema.rb keeps no triggers, structure.sql does)"]
+      )
+    end
+  end
 end

@@ -2,7 +2,7 @@
 
 module ReplicatesTo
   class Check
-    # The outbox of each database, and what reaches replicated tables without Rails.
+    # The outbox of each database.
     class Database
       # @param findings [Findings]
       def initialize(findings)
@@ -14,7 +14,6 @@ module ReplicatesTo
         models = Registry.noted
         models.group_by(&:connection_specification_name).each_value { |of_database| check_outbox(of_database.first) }
         models.each { |model| check_shards(model) }
-        models.uniq(&:table_name).each { |model| check_foreign_keys(model) }
       end
 
       private
@@ -47,19 +46,6 @@ module ReplicatesTo
       def check_shards(model)
         shards = RailsPrivate.shards_of(model)
         @findings.fail(model.name, "lives in the shards #{shards.join(', ')}, which replicates_to does not support") if shards.size > 1
-      end
-
-      # The database changes these rows by itself, past every callback.
-      def check_foreign_keys(model)
-        RailsPrivate.connection_of(model).foreign_keys(model.table_name).each do |key|
-          actions = {"on delete" => key.on_delete, "on update" => key.on_update}
-          action = actions.find { |_, value| %i[cascade nullify].include?(value) } || next
-
-          foreign_key = "the foreign key to #{key.to_table} (#{action.join(' ')})"
-          @findings.warn(model.name, "#{foreign_key} changes rows of #{model.table_name} unnoticed")
-        end
-      rescue ActiveRecord::ActiveRecordError => e
-        @findings.fail(model.name, Check.reason(e))
       end
     end
   end

@@ -2,6 +2,7 @@
 
 require "digest"
 require "replicates_to/triggers/catalog"
+require "replicates_to/triggers/comparison"
 require "replicates_to/triggers/function"
 
 module ReplicatesTo
@@ -10,13 +11,30 @@ module ReplicatesTo
     class Definition
       IDENTIFIER_BYTES_MAX = 63
 
-      # When PostgreSQL is to call the function, and what it shows to it.
+      # When PostgreSQL is to call the function, and what it shows to it: in SQL, and as its catalogue has it.
+      Event = Struct.new(:sql, :type, :old_rows, :new_rows)
       EVENTS = {
-        "insert" => "after insert on %s referencing new table as new_rows",
-        "update" => "after update on %s referencing old table as old_rows new table as new_rows",
-        "delete" => "after delete on %s referencing old table as old_rows",
-        "truncate" => "before truncate on %s"
+        "insert" => Event.new("after insert on %s referencing new table as new_rows", 4, nil, "new_rows"),
+        "update" => Event.new("after update on %s referencing old table as old_rows new table as new_rows", 16, "old_rows", "new_rows"),
+        "delete" => Event.new("after delete on %s referencing old table as old_rows", 8, "old_rows", nil),
+        "truncate" => Event.new("before truncate on %s", 34, nil, nil)
       }.freeze
+
+      class << self
+        # @return [Hash{String => String}] names of the triggers by event: those of this source, on whatever table
+        def trigger_names
+          EVENTS.keys.to_h { |event| [event, identifier("replicates_to_#{ReplicatesTo.config['source']}_#{event}")] }
+        end
+
+        # PostgreSQL cuts off what is too long, and two names might become one.
+        #
+        # @return [String]
+        def identifier(name)
+          return name if name.bytesize <= IDENTIFIER_BYTES_MAX
+
+          "#{name.byteslice(0, IDENTIFIER_BYTES_MAX - 9).scrub('')}_#{Digest::SHA256.hexdigest(name).first(8)}"
+        end
+      end
 
       # @return [Class] a noted class of the table
       attr_reader :model
@@ -38,17 +56,12 @@ module ReplicatesTo
 
       # @return [String] name of the function
       def function_name
-        identifier("replicates_to_#{source}_#{table}")
+        Definition.identifier("replicates_to_#{ReplicatesTo.config['source']}_#{table}")
       end
 
-      # @return [Hash{String => String}] names of the triggers by event
-      def trigger_names
-        EVENTS.keys.to_h { |event| [event, identifier("replicates_to_#{source}_#{event}")] }
-      end
-
-      # @return [String] what to do when they are not there
-      def missing
-        "#{table} has no triggers that note its changes: run rails g replicates_to:triggers #{model.name}, then rails db:migrate"
+      # @return [String] what writes them a migration
+      def command
+        "rails g replicates_to:triggers #{model.name}"
       end
 
       # @return [String] the function's body
@@ -68,22 +81,23 @@ module ReplicatesTo
         SQL
       end
 
-      # @return [String] SQL that takes them away
+      # @return [String] SQL that takes them away, from partitions that came later too
       def drop
-        <<~SQL
-          #{on_members { |table| trigger_names.values.map { |name| drop_trigger(name, table) } }}
-          drop function #{quote(function_name)}();
-        SQL
+        "drop function if exists #{quote(function_name)}() cascade;\n"
       end
 
       private
+
+      def trigger_names
+        Definition.trigger_names
+      end
 
       def drop_trigger(name, table)
         "drop trigger if exists #{quote(name)} on #{table};"
       end
 
       def create_trigger(event, name, table)
-        "create trigger #{quote(name)} #{format(EVENTS.fetch(event), table)}\n" \
+        "create trigger #{quote(name)} #{format(EVENTS.fetch(event).sql, table)}\n" \
           "  for each statement execute function #{quote(function_name)}();"
       end
 
@@ -94,16 +108,16 @@ module ReplicatesTo
       # @yieldparam table [String]
       # @yieldreturn [Array<String>] statements
       def on_members
-        return yield(model.quoted_table_name).join("\n") unless Catalog.new(@connection).parent?(table)
+        return yield(model.quoted_table_name).join("\n") unless Catalog.new(@connection).parent?(model.quoted_table_name)
 
         <<~SQL.chomp
           do $replicates_to$
           declare
             member regclass;
           begin
-            for member in
-          #{Catalog.members(@connection.quote(table)).chomp.gsub(/^/, '      ')}
-            loop
+            for member in select relation from (
+          #{Catalog.members(@connection.quote(model.quoted_table_name)).chomp.gsub(/^/, '      ')}
+            ) as members where kind in ('r', 'p') loop
           #{yield('%s').map { |statement| "    execute format(#{@connection.quote(statement.delete_suffix(';'))}, member);" }.join("\n")}
             end loop;
           end
@@ -116,17 +130,6 @@ module ReplicatesTo
       def search_path
         schemas = @connection.select_values("select unnest(current_schemas(false))")
         [*schemas.map { |schema| quote(schema) }, "pg_temp"].join(", ")
-      end
-
-      def source
-        ReplicatesTo.config["source"]
-      end
-
-      # PostgreSQL cuts off what is too long, and two names might become one.
-      def identifier(name)
-        return name if name.bytesize <= IDENTIFIER_BYTES_MAX
-
-        "#{name.byteslice(0, IDENTIFIER_BYTES_MAX - 9).scrub('')}_#{Digest::SHA256.hexdigest(name).first(8)}"
       end
 
       def quote(name)
