@@ -118,6 +118,21 @@ ADAPTERS.each do |adapter|
       expect(published.size).to eq(1)
     end
 
+    it "minds no connection of the application that belongs to no class" do
+      handler = ActiveRecord::Base.connection_handler
+      handler.establish_connection(@database.config, owner_name: "aside")
+      Vehicle.create!(plate: "KA-1")
+      expect(published.size).to eq(1)
+    ensure
+      handler.remove_connection_pool("aside")
+    end
+
+    it "publishes where SQLite is told how often to try again instead of how long", if: adapter == :sqlite do
+      ActiveRecord::Base.establish_connection(@database.config.except(:timeout).merge(retries: 10))
+      Vehicle.create!(plate: "KA-1")
+      expect(published.size).to eq(1)
+    end
+
     it "marks a row that cannot be encoded, backs it off, and publishes those behind it" do
       bad = Vehicle.create!(plate: "KA-1")
       Vehicle.computing = ->(row) { row.id == bad.id ? Object.new : "fine" }

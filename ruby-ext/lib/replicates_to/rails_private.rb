@@ -151,8 +151,9 @@ module ReplicatesTo
     # Connections that belong to one thread alone, one for each database of the application. With the application's own
     # pool, a pool of one connection would starve.
     class OwnConnections
-      # SQLite's adapter would wait for a writer while holding Ruby's lock.
-      OVERRIDES = {pool: 1, timeout: 0, reaping_frequency: nil}.freeze
+      # SQLite's adapter would wait for a writer while holding Ruby's lock; from Rails 7.1 on it takes one of `timeout` and
+      # `retries`. Rails 8.1 keeps so many connections open at least.
+      OVERRIDES = {pool: 1, timeout: 0, retries: nil, reaping_frequency: nil, min_connections: 0}.freeze
 
       def initialize
         @handler = ActiveRecord::ConnectionAdapters::ConnectionHandler.new
@@ -190,7 +191,8 @@ module ReplicatesTo
           configuration = main.retrieve_connection_pool(name, **role)&.db_config
           next if configuration.nil? || @configurations[name].equal?(configuration)
 
-          @handler.establish_connection(own(configuration), owner_name: name.constantize, **role)
+          # A connection need not have the name of a class.
+          @handler.establish_connection(own(configuration), owner_name: name.safe_constantize || name, **role)
           @configurations[name] = configuration
         end
       end
