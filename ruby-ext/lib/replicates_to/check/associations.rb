@@ -31,6 +31,9 @@ module ReplicatesTo
       rescue MappingError => e
         @findings.fail(model.name, e.message.delete_prefix("#{model.name}: "))
         false
+      rescue ActiveRecord::ActiveRecordError => e
+        @findings.fail(model.name, Check.reason(e))
+        false
       end
 
       # What a class inherits was said of the class above it.
