@@ -88,11 +88,23 @@ RSpec.describe ReplicatesTo::Key do
         expect(in_sql).to match_array(rows.map { |row| [key.text(row), JSON.generate(row)] })
       end
 
+      it "of several columns of any types finds its rows again" do
+        types = of_types.map(&:first).uniq
+        columns = types.each_index.map { |n| "c#{n}" }
+        klass = model("#{columns.zip(types).map { |pair| "#{pair.join(' ')} not null" }.join(', ')}, other integer")
+        literals = types.map { |type| of_types.assoc(type)[1] }.join(", ")
+        2.times { |n| connection.execute("insert into samples values (#{literals}, #{n})") }
+        key = described_class.new(klass, [*columns, "other"])
+        tuples = klass.unscoped.order(:other).map { |record| key.values(key.split(key.of(record))) }
+        expect(key.among(klass.unscoped, tuples).count).to eq(2)
+        expect(key.after(klass.unscoped, tuples.first).map(&:other)).to eq([1])
+      end
+
       it "finds a thousand rows by several columns at once" do
         klass = model("a integer, b integer, primary key (a, b)")
-        connection.execute("insert into samples values #{Array.new(1_100) { |n| "(#{n / 100}, #{n})" }.join(', ')}")
+        connection.execute("insert into samples values #{Array.new(1_100) { |n| "(#{n}, #{n})" }.join(', ')}")
         key = described_class.new(klass, %w[a b])
-        tuples = Array.new(1_000) { |n| [n / 100, n] } + [[0, 1_099]]
+        tuples = Array.new(1_000) { |n| [n, n] } + [[0, 1_099]]
         expect(key.among(klass.unscoped, tuples).count).to eq(1_000)
       end
     end

@@ -103,8 +103,12 @@ module ReplicatesTo
       return relation.where(names.first => tuples.flatten(1)) if columns.one?
       return relation.where(names.zip(tuples.first).to_h) if tuples.one?
 
-      # In halves: a chain of a thousand `or`s is deeper than SQLite allows.
-      tuples.each_slice((tuples.size + 1) / 2).map { |half| among(relation, half) }.reduce(:or)
+      # A thousand `or`s would be deeper than SQLite allows.
+      RailsPrivate.with_connection(relation.klass) do |connection|
+        rows = tuples.map { |values| row_sql(connection, values) }.join(", ")
+        rows = "values #{rows}" if Outbox.on(connection).is_a?(Outbox::SQLite)
+        relation.where("#{columns_sql(connection, relation.klass)} in (#{rows})")
+      end
     end
 
     # @param relation [ActiveRecord::Relation]
@@ -114,9 +118,7 @@ module ReplicatesTo
       return relation.where(relation.arel_table[names.first].gt(values.first)) if columns.one?
 
       RailsPrivate.with_connection(relation.klass) do |connection|
-        literals = columns.zip(values).map { |column, value| connection.quote(column.to_database(value)) }
-        quoted = names.map { |name| "#{relation.klass.quoted_table_name}.#{connection.quote_column_name(name)}" }
-        relation.where("(#{quoted.join(', ')}) > (#{literals.join(', ')})")
+        relation.where("#{columns_sql(connection, relation.klass)} > #{row_sql(connection, values)}")
       end
     end
 
@@ -141,6 +143,16 @@ module ReplicatesTo
     def json_sql
       parts = columns.map { |column| "to_json(#{column.part_sql(yield(column.name))})" }
       "concat('[', #{parts.join(", ',', ")}, ']')"
+    end
+
+    private
+
+    def columns_sql(connection, model)
+      "(#{names.map { |name| "#{model.quoted_table_name}.#{connection.quote_column_name(name)}" }.join(', ')})"
+    end
+
+    def row_sql(connection, values)
+      "(#{columns.zip(values).map { |column, value| connection.quote(column.to_database(value)) }.join(', ')})"
     end
   end
 end
