@@ -1,0 +1,80 @@
+# frozen_string_literal: true
+
+# Whoever changes rows of owners, by whatever statement, leaves a row in replicates_to_outbox for each. Written by
+# rails g replicates_to:triggers Owner; after a change of its replicates_to lines or columns, that writes the next.
+class ReplicateOwnersByTriggers < ActiveRecord::Migration[6.1]
+  def up
+    execute <<~'SQL'
+      create or replace function "replicates_to_monolith_owners"() returns trigger
+      language plpgsql security definer set search_path = "public", pg_temp as $replicates_to$
+      -- Notes the rows that a statement changed, while it holds their locks. Written by replicates_to: when the model
+      -- changes, rails g replicates_to:triggers writes it again.
+      begin
+        if current_setting('replicates_to.off', true) = 'on' then
+          return null;
+        elsif tg_op = 'INSERT' then
+          insert into replicates_to_outbox (source, model, primary_key, operation, origin, created_at)
+          select 'monolith', note.model,
+            json_build_array(new_row."id")::text,
+            note.operation, nullif(current_setting('replicates_to.origin', true), ''), clock_timestamp()
+          from new_rows as new_row
+          cross join lateral (
+            select 'Owner', 'create'
+          ) as note (model, operation)
+          where note.model is not null;
+        elsif tg_op = 'UPDATE' then
+          insert into replicates_to_outbox (source, model, primary_key, operation, origin, created_at)
+          select 'monolith', note.model,
+            json_build_array(coalesce(new_row."id", old_row."id"))::text,
+            note.operation, nullif(current_setting('replicates_to.origin', true), ''), clock_timestamp()
+          from old_rows as old_row full join new_rows as new_row on new_row."id" = old_row."id"
+          cross join lateral (
+            select 'Owner', case when new_row."id" is null then 'delete' when old_row."id" is null then 'create' else 'update' end
+            union select 'Owner', 'fan_out'
+          ) as note (model, operation)
+          where note.model is not null;
+        elsif tg_op = 'DELETE' then
+          insert into replicates_to_outbox (source, model, primary_key, operation, origin, created_at)
+          select 'monolith', note.model,
+            json_build_array(old_row."id")::text,
+            note.operation, nullif(current_setting('replicates_to.origin', true), ''), clock_timestamp()
+          from old_rows as old_row
+          cross join lateral (
+            select 'Owner', 'delete'
+            union select 'Owner', 'fan_out'
+          ) as note (model, operation)
+          where note.model is not null;
+        elsif tg_op = 'TRUNCATE' then
+          raise exception 'TRUNCATE of % would delete rows that replicates_to cannot note', tg_table_name using
+            errcode = 'feature_not_supported',
+            hint = 'DELETE is noted. Nothing is inside ReplicatesTo.disabled { }, in SQL after set local replicates_to.off = ''on''.';
+        end if;
+        return null;
+      end
+      $replicates_to$;
+
+      drop trigger if exists "replicates_to_monolith_insert" on "owners";
+      create trigger "replicates_to_monolith_insert" after insert on "owners" referencing new table as new_rows
+        for each statement execute function "replicates_to_monolith_owners"();
+      drop trigger if exists "replicates_to_monolith_update" on "owners";
+      create trigger "replicates_to_monolith_update" after update on "owners" referencing old table as old_rows new table as new_rows
+        for each statement execute function "replicates_to_monolith_owners"();
+      drop trigger if exists "replicates_to_monolith_delete" on "owners";
+      create trigger "replicates_to_monolith_delete" after delete on "owners" referencing old table as old_rows
+        for each statement execute function "replicates_to_monolith_owners"();
+      drop trigger if exists "replicates_to_monolith_truncate" on "owners";
+      create trigger "replicates_to_monolith_truncate" before truncate on "owners"
+        for each statement execute function "replicates_to_monolith_owners"();
+    SQL
+  end
+
+  def down
+    execute <<~'SQL'
+      drop trigger if exists "replicates_to_monolith_insert" on "owners";
+      drop trigger if exists "replicates_to_monolith_update" on "owners";
+      drop trigger if exists "replicates_to_monolith_delete" on "owners";
+      drop trigger if exists "replicates_to_monolith_truncate" on "owners";
+      drop function "replicates_to_monolith_owners"();
+    SQL
+  end
+end
