@@ -44,6 +44,28 @@ RSpec.describe "expect { }.to replicate" do
     expect { fresh.destroy! }.to replicate(fresh).as(:delete)
   end
 
+  it "knows a row whose key changes inside the block under both" do
+    part = Part.create!(code: "a", name: "Axle")
+    expect { part.update!(code: "b") }.to replicate(part).as(:create).and replicate(part).as(:delete)
+    expect { part.update!(name: "Wheel") }.not_to replicate(part).as(:delete)
+  end
+
+  it "knows a row by the key that a destination has for it" do
+    wagon = stub_const("Wagon", Class.new(ActiveRecord::Base) do
+      define_singleton_method(:name) { "Wagon" }
+      self.table_name = "parts"
+      self.primary_key = "code"
+      include ReplicatesTo
+      replicates_to :billing, key: :name
+    end)
+    ActiveRecord::Base.connection.change_column_null(:parts, :name, false)
+    ActiveRecord::Base.connection.add_index(:parts, :name, unique: true)
+    axle = nil
+    expect { axle = wagon.create!(code: "a", name: "Axle") }.to replicate(wagon).as(:create)
+    expect { axle.update!(name: "Wheel") }.to replicate(axle).as(:update).with(code: "a")
+    expect(ReplicatesTo::Testing.records.map(&:key)).to include("Axle", "Wheel")
+  end
+
   it "takes matchers and patterns" do
     expect { vehicle.update!(plate: "KA-2", counter: 3) }
       .to replicate(vehicle).with(registration: a_string_starting_with("KA"), vin: /1/, counter: be_between(1, 5), owner_name: nil)

@@ -25,6 +25,7 @@ module ReplicatesTo
         @destination, @operation = to&.to_s, operation&.to_s
         @attributes = attributes.transform_keys(&:to_s)
         refuse_meaningless
+        @former_keys = keys
       end
 
       # @param record [Record]
@@ -47,24 +48,36 @@ module ReplicatesTo
 
       # @return [String]
       def to_s
-        key = @subject.is_a?(Class) ? "" : " #{key_of_row || '(not saved)'}"
         "#{names.uniq.join(' or ')}#{key}#{" -> #{@destination}" if @destination}#{", #{operation}" if operation}"
       end
 
       private
 
-      # The row may get its key only while the test's block runs, so it is asked afterwards.
       def about?(record)
-        destinations.include?(record.destination) && record.of?(@model) && (@subject.is_a?(Class) || record.key == key_of_row)
+        destinations.include?(record.destination) && record.of?(@model) && of_row?(record)
+      end
+
+      # A row may get its key while the test's block runs, or another one, under which its former records are deleted.
+      def of_row?(record)
+        @subject.is_a?(Class) || [@former_keys, keys].any? { |keys| keys[record.destination] == record.key }
       end
 
       def nearness(record)
-        [record.of?(@model), @subject.is_a?(Class) || record.key == key_of_row, destinations.include?(record.destination),
+        [record.of?(@model), of_row?(record), destinations.include?(record.destination),
          operation.nil? || operation == record.operation].map { |true_of_it| true_of_it ? 1 : 0 } << -disagreements(record).size
       end
 
-      def key_of_row
-        PrimaryKey.key(PrimaryKey.dump(@model, @subject.id)) unless @subject.id.nil?
+      # @return [Hash{String => String}] by destination
+      def keys
+        return {} if @subject.is_a?(Class) || @subject.new_record?
+
+        destinations.to_h { |destination| [destination, ReplicatesTo.mapping(@model, destination).key_of(@subject)] }
+      end
+
+      def key
+        return if @subject.is_a?(Class)
+
+        " #{keys.empty? ? '(not saved)' : keys.values.uniq.join(' or ')}"
       end
 
       def destinations
