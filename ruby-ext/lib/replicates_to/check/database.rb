@@ -19,27 +19,34 @@ module ReplicatesTo
       private
 
       def check_outbox(model)
+        subject = subject(model)
         connection = RailsPrivate.connection_of(model)
         outbox = Outbox.of(model.name, connection)
         fault = outbox.fault
-        return @findings.fail("outbox", fault) if fault
-        return @findings.fail("outbox", Outbox::SQLite::IN_MEMORY) if RailsPrivate.in_memory?(connection) && !ReplicatesTo.config.memory?
+        return @findings.fail(subject, fault) if fault
+        return @findings.fail(subject, Outbox::SQLite::IN_MEMORY) if RailsPrivate.in_memory?(connection) && !ReplicatesTo.config.memory?
 
-        report(outbox)
+        report(subject, outbox)
       rescue MappingError => e
-        @findings.fail("outbox", e.message)
+        @findings.fail(subject, e.message)
       rescue ActiveRecord::ActiveRecordError => e
-        @findings.fail("outbox", "the database of #{model.name} does not answer: #{Check.reason(e)}")
+        @findings.fail(subject, "the database of #{model.name} does not answer: #{Check.reason(e)}")
       end
 
-      def report(outbox)
+      # By the class that connects to it, where that is not everybody's.
+      def subject(model)
+        database = model.connection_specification_name
+        database == "ActiveRecord::Base" ? "outbox" : "outbox of #{database}"
+      end
+
+      def report(subject, outbox)
         source, after = ReplicatesTo.config["source"], ReplicatesTo.config["sweep.after"]
         old = outbox.older(source, after)
-        @findings.ok("outbox", "#{outbox.describe}, #{old} rows older than #{after} s")
+        @findings.ok(subject, "#{outbox.describe}, #{old} rows older than #{after} s")
         failing = outbox.failing(source, limit: 1).first
         return unless failing
 
-        @findings.warn("outbox", "#{outbox.counts(source)[:failing]} rows cannot be published, the first is " \
+        @findings.warn(subject, "#{outbox.counts(source)[:failing]} rows cannot be published, the first is " \
                                  "#{failing.model} #{failing.primary_key}: #{failing.error}")
       end
 
