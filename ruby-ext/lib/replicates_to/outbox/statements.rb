@@ -1,11 +1,14 @@
 # frozen_string_literal: true
 
 require "replicates_to/sql"
+require "replicates_to/outbox/waiting"
 
 module ReplicatesTo
   module Outbox
     # What both databases share: the statements that are plain SQL.
     class Statements < SQL
+      include Waiting
+
       MISSING = "table replicates_to_outbox is missing: run rails g replicates_to:install, then rails db:migrate"
 
       # Columns that a note fills, in the order of {Note#columns}.
@@ -105,48 +108,6 @@ module ReplicatesTo
         execute(<<~SQL, id: id, error: error, time: later(seconds))
           update replicates_to_outbox set attempts = attempts + 1, error = %<error>s, next_at = %<time>s where id = %<id>s
         SQL
-      end
-
-      # @param seconds [Numeric] rows younger than this are left to their own process
-      # @return [Boolean] whether an older row waits
-      def older?(source, seconds)
-        select(<<~SQL, source: source, before: earlier(seconds)).any?
-          select 1 from replicates_to_outbox where source = %<source>s and created_at <= %<before>s and error is null limit 1
-        SQL
-      end
-
-      # @param floor [Integer] ids below are known to be gone
-      # @return [(Integer, Float), nil] id and age in seconds of the oldest row
-      def oldest(source, floor)
-        values = select(<<~SQL, source: source, floor: floor).first
-          select id, #{age_of('created_at')} as seconds from replicates_to_outbox
-          where source = %<source>s and id >= %<floor>s order by id limit 1
-        SQL
-        values && [values["id"], values["seconds"].to_f.round(1)]
-      end
-
-      # @return [Integer] rows older than so many seconds
-      def older(source, seconds)
-        select(<<~SQL, source: source, before: earlier(seconds)).first["rows"]
-          select count(*) as rows from replicates_to_outbox where source = %<source>s and created_at <= %<before>s
-        SQL
-      end
-
-      # @return [Array<Failing>]
-      def failing(source, limit: 100)
-        select(<<~SQL, source: source, limit: limit).map { |values| Failing.new(**values.transform_keys(&:to_sym)) }
-          select id, model, primary_key, attempts, error
-          from replicates_to_outbox where source = %<source>s and error is not null order by id limit %<limit>s
-        SQL
-      end
-
-      # @return [Hash{Symbol => Numeric}] rows, failing and oldest_seconds (nil when empty)
-      def counts(source)
-        values = select(<<~SQL, source: source).first
-          select count(*) as rows, count(error) as failing, #{age_of('min(created_at)')} as oldest_seconds
-          from replicates_to_outbox where source = %<source>s
-        SQL
-        {rows: values["rows"], failing: values["failing"], oldest_seconds: values["oldest_seconds"]&.to_f&.round(1)}
       end
 
       # @return [Backfill::Runs] remembered in the same database
