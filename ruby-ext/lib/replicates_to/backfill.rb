@@ -59,11 +59,10 @@ module ReplicatesTo
     end
 
     def pass_fence(run)
-      id = Fence.on(connection, timeout: @options.fence_timeout).pass do |obstacle|
+      version = Fence.on(connection, timeout: @options.fence_timeout).pass do |obstacle|
         @progress.waiting(obstacle)
         @runs.keep(run)
       end
-      version = (ReplicatesTo.config["generation"] << VERSION_BITS) | id
       @runs.fenced(run, version)
       version
     end

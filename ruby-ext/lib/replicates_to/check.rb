@@ -4,6 +4,7 @@ require "replicates_to/check/findings"
 require "replicates_to/check/associations"
 require "replicates_to/check/coverage"
 require "replicates_to/check/database"
+require "replicates_to/check/generation"
 require "replicates_to/check/topics"
 
 module ReplicatesTo
@@ -39,7 +40,7 @@ module ReplicatesTo
     def check_configuration
       config = ReplicatesTo.config
       transport = config.memory? ? "transport memory" : "Kafka at #{config['kafka.brokers']}"
-      @findings.ok("config", "source #{config['source']}, generation #{config['generation']}, #{transport}")
+      @findings.ok("config", "source #{config['source']}, #{transport}")
       @findings.warn("config", "transport is memory: records stay in their process, and nothing reaches Kafka") if config.memory?
       @findings.warn("config", "enabled is false: nothing is noted") unless config["enabled"]
     end

@@ -39,6 +39,11 @@ module ReplicatesTo
     end
 
     # @return [void]
+    def generation(event)
+      warn { line("begins a new generation of versions:", event, :generation, :reason) }
+    end
+
+    # @return [void]
     def backfill(event)
       info { line("backfill", event, :run, :model, :destinations, :done, :total, :rows_per_second, :state) }
     end

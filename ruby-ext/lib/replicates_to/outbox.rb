@@ -1,6 +1,7 @@
 # frozen_string_literal: true
 
 require "replicates_to/errors"
+require "replicates_to/outbox/identity"
 require "replicates_to/outbox/postgresql"
 require "replicates_to/outbox/sqlite"
 
@@ -11,9 +12,15 @@ module ReplicatesTo
     ADAPTERS = {"PostgreSQL" => PostgreSQL, "PostGIS" => PostgreSQL, "SQLite" => SQLite}.freeze
 
     # One change, as read: `keys` are those of a row that cannot tell them itself, by destination, or the associations that a
-    # fan-out has left, with its cursors; `destinations` the only
-    # ones it is for, nil for all; `created_at` is [seconds, nanoseconds] since 1970.
-    Row = Struct.new(:id, :model, :primary_key, :operation, :keys, :origin, :destinations, :created_at, :attempts, keyword_init: true) do
+    # fan-out has left, with its cursors; `destinations` the only ones it is for, nil for all; `created_at` is [seconds,
+    # nanoseconds] since 1970; `generation` is nil while the database is not known to be the one that drew the earlier versions.
+    Row = Struct.new(:id, :generation, :model, :primary_key, :operation, :keys, :origin, :destinations, :created_at, :attempts,
+                     keyword_init: true) do
+      # @return [Integer]
+      def version
+        Outbox.version(generation, id)
+      end
+
       # @return [Boolean] whether others are to be published, rather than this row
       def fan_out?
         operation == FanOut::OPERATION
@@ -31,6 +38,11 @@ module ReplicatesTo
 
     # A row that cannot be published, for people.
     Failing = Struct.new(:id, :model, :primary_key, :attempts, :error, keyword_init: true)
+
+    # @return [Integer] generation << 48 | id
+    def self.version(generation, id)
+      (generation << VERSION_BITS) | id
+    end
 
     # @param connection [ActiveRecord::ConnectionAdapters::AbstractAdapter]
     # @return [PostgreSQL, SQLite]

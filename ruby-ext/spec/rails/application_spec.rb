@@ -47,7 +47,7 @@ RSpec.describe "a Rails application" do
       expect(migrated.exit_code).to eq(0), migrated.error
       expect(fresh.rake("replicates_to:check").output).to include("ok    outbox              replicates_to_outbox, CACHE 1")
       identity = fresh.rails("runner", "p ActiveRecord::Base.connection.select_rows('select * from replicates_to_identity')")
-      expect(identity.output).to eq("[[1, nil, nil, 0]]\n")
+      expect(identity.output).to eq("[[1, nil, nil, nil, 0, nil, 0]]\n")
       expect(fresh.rails("db:rollback").exit_code).to eq(0)
     ensure
       fresh.remove

@@ -41,8 +41,9 @@ module Models
 
   def clear
     connection = ActiveRecord::Base.connection
-    own = %w[vehicles owners parts replicates_to_outbox replicates_to_run_ranges replicates_to_runs]
-    (Library::TABLES + Shop::TABLES + own).each { |table| connection.execute("delete from #{table}") }
+    tables = Library::TABLES + Shop::TABLES + %w[vehicles owners parts]
+    tables += %w[outbox run_ranges runs identity].map { |name| "replicates_to_#{name}" }
+    tables.each { |table| connection.execute("delete from #{table}") }
   end
 
   def forget_mappings

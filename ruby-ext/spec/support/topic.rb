@@ -37,7 +37,7 @@ class Topic
     output, error, status = Open3.capture3("kcat", "-b", Services.brokers, "-C", "-t", name, "-e", "-q", "-f", FORMAT, binmode: true)
     raise "kcat: #{error}" unless status.success?
 
-    parse(StringIO.new(output)).select { |record| (record.version & 0xffff_ffff_ffff) > Topic.baseline }
+    parse(StringIO.new(output)).select { |record| (record.version & ID_MASK) > Topic.baseline }
                                .sort_by { |record| [record.partition_number, record.offset] }
   end
 

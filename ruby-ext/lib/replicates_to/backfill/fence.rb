@@ -19,9 +19,9 @@ module ReplicatesTo
           @outbox = outbox
         end
 
-        # @return [Integer] the id
+        # @return [Integer] the version
         def pass
-          @outbox.draw_id
+          @outbox.draw_version
         end
       end
 
@@ -38,12 +38,12 @@ module ReplicatesTo
         end
 
         # @yieldparam obstacle [String] the session that holds the fence up, now and then
-        # @return [Integer] the id
+        # @return [Integer] the version
         # @raise [FenceTimeout]
         def pass
           raise Error, "a fence cannot pass inside a transaction, whose snapshot it would wait for" if @connection.transaction_open?
 
-          id = @outbox.draw_id
+          version = @outbox.draw_version
           own = select("select pg_current_xact_id()::text as id").first["id"]
           deadline = monotonic + @timeout
           pace = Pace.new(TELL_EVERY, first_after: 1)
@@ -53,7 +53,7 @@ module ReplicatesTo
             pace.due { yield obstacle }
             sleep POLL
           end
-          id
+          version
         end
 
         private

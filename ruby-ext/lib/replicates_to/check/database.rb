@@ -27,6 +27,7 @@ module ReplicatesTo
         return @findings.fail(subject, Outbox::SQLite::IN_MEMORY) if RailsPrivate.in_memory?(connection) && !ReplicatesTo.config.memory?
 
         report(subject, outbox)
+        Generation.new(@findings, subject(model, "generation")).run(outbox.identity)
       rescue MappingError => e
         @findings.fail(subject, e.message)
       rescue ActiveRecord::ActiveRecordError => e
@@ -34,9 +35,9 @@ module ReplicatesTo
       end
 
       # By the class that connects to it, where that is not everybody's.
-      def subject(model)
+      def subject(model, what = "outbox")
         database = model.connection_specification_name
-        database == "ActiveRecord::Base" ? "outbox" : "outbox of #{database}"
+        database == "ActiveRecord::Base" ? what : "#{what} of #{database}"
       end
 
       def report(subject, outbox)

@@ -6,6 +6,7 @@ module ReplicatesTo
   module Outbox
     # The outbox in SQLite, for development: one writer at a time, so what it writes is in order by itself.
     class SQLite < Statements
+      IDENTITY = Identity
       SLICE = 5_000
       # Times are text of one width, so that they compare as text.
       TIME = "%Y-%m-%d %H:%M:%S.%6N"
@@ -43,23 +44,6 @@ module ReplicatesTo
       # @yield inside a transaction of its own
       def reading(&block)
         @connection.transaction(&block)
-      end
-
-      # An id that no row has. Written inside an immediate transaction, it is above every id of a committed change and
-      # below every later one, because nobody else writes meanwhile.
-      #
-      # @return [Integer]
-      def draw_id
-        patiently do
-          @connection.execute("begin immediate", "ReplicatesTo")
-          id = select(<<~SQL, now: earlier(0)).first["id"]
-            insert into replicates_to_outbox (source, model, primary_key, operation, created_at)
-            values ('', '', '[]', 'update', %<now>s) returning id
-          SQL
-          delete([id])
-          @connection.execute("commit", "ReplicatesTo")
-          id
-        end
       end
 
       # The adapter would wait inside SQLite holding Ruby's lock, so that the writer it waits for cannot go on. The
@@ -152,6 +136,21 @@ module ReplicatesTo
 
       def lock_free_ids(id)
         [id]
+      end
+
+      # Written inside an immediate transaction, the id is above every id of a committed change and below every later one,
+      # because nobody else writes meanwhile.
+      def draw
+        patiently do
+          @connection.execute("begin immediate", "ReplicatesTo")
+          drawn = select(<<~SQL, now: earlier(0)).first
+            insert into replicates_to_outbox (source, model, primary_key, operation, created_at)
+            values ('', '', '[]', 'update', %<now>s) returning id, #{identity.generation} as generation
+          SQL
+          delete([drawn["id"]])
+          @connection.execute("commit", "ReplicatesTo")
+          drawn
+        end
       end
 
       def created_at_columns

@@ -53,7 +53,7 @@ module ReplicatesTo
       # @return [Array<Row>] those that this session can see, in the order of their ids
       def find(source, ids)
         select(<<~SQL, source: source, ids: ids).map { |values| row(values) }
-          select id, #{COLUMNS.join(', ')}, #{created_at_columns}, attempts
+          select id, #{identity.generation} as generation, #{COLUMNS.join(', ')}, #{created_at_columns}, attempts
           from replicates_to_outbox where source = %<source>s and id in (%<ids>s) order by id
         SQL
       end
@@ -84,10 +84,31 @@ module ReplicatesTo
         execute("update replicates_to_outbox set next_at = %<time>s where id = %<id>s", id: id, time: later(seconds))
       end
 
-      # @param ids [Array<Integer>] acknowledged by Kafka
+      # Deletes what Kafka has acknowledged. After a failover another row may have the same id: it has another generation.
+      #
+      # @param ids [Array<Integer>] of rows that were read under this generation
+      # @return [void]
+      def settle(ids, generation)
+        execute("delete from replicates_to_outbox where id in (%<ids>s) and #{identity.generation} = %<generation>s",
+                ids: ids, generation: generation)
+      end
+
+      # @param ids [Array<Integer>] that this transaction has read
       # @return [void]
       def delete(ids)
         execute("delete from replicates_to_outbox where id in (%<ids>s)", ids: ids)
+      end
+
+      # @return [Identity]
+      def identity
+        (ReplicatesTo.config.memory? ? Identity::Configured : self.class::IDENTITY).new(@connection)
+      end
+
+      # @return [Integer] a version that no row has
+      def draw_version
+        drawn = draw
+        drawn = patiently { identity.establish } && draw if drawn["generation"].nil?
+        Outbox.version(*drawn.fetch_values("generation", "id"))
       end
 
       # Gives rows back that a sweep took on and could not enqueue.
@@ -149,10 +170,12 @@ module ReplicatesTo
       end
 
       def row(values)
-        Row.new(id: values["id"], model: values["model"], primary_key: values["primary_key"], operation: values["operation"],
-                keys: values["keys"] ? JSON.parse(values["keys"]) : {}, origin: values["origin"],
-                destinations: values["destinations"] && JSON.parse(values["destinations"]),
-                created_at: [values["seconds"], values["nanoseconds"]], attempts: values["attempts"])
+        Row.new(
+          id: values["id"], generation: values["generation"], model: values["model"], primary_key: values["primary_key"],
+          operation: values["operation"], keys: values["keys"] ? JSON.parse(values["keys"]) : {}, origin: values["origin"],
+          destinations: values["destinations"] && JSON.parse(values["destinations"]),
+          created_at: [values["seconds"], values["nanoseconds"]], attempts: values["attempts"]
+        )
       end
     end
   end

@@ -16,15 +16,27 @@ module ReplicatesTo
       # @return [Array<Change>]
       # @yieldparam id [Integer] of a row that is a fan-out, and nothing to publish
       # @raise [ActiveRecord::StatementInvalid] when a statement failed, which spoils the transaction for all rows
-      def read
+      # @raise [ConfigurationError] when the database cannot give versions
+      def read(&block)
+        read_once(&block) || (@outbox.identity.establish && read_once(&block)) || raise(ConfigurationError, UNSTEADY)
+      end
+
+      private
+
+      UNSTEADY = "the database is another one every time it is asked"
+      private_constant :UNSTEADY
+
+      # @return [Array<Change>, nil] nil when it is not known whose ids these are
+      def read_once
         @outbox.reading do
-          fan_outs, rows = @outbox.find(ReplicatesTo.config["source"], @ids).partition(&:fan_out?)
+          found = @outbox.find(ReplicatesTo.config["source"], @ids)
+          next if found.any? { |row| row.generation.nil? }
+
+          fan_outs, rows = found.partition(&:fan_out?)
           fan_outs.each { |row| yield row.id }
           rows.group_by(&:model).flat_map { |name, of_model| changes(name, of_model) }
         end
       end
-
-      private
 
       def changes(name, rows)
         model = name.safe_constantize

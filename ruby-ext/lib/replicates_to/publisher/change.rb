@@ -10,11 +10,6 @@ module ReplicatesTo
 
     # One outbox row with the records it becomes, and the error of a destination whose record could not be made.
     Change = Struct.new(:row, :publications, :error, :kind, :destination) do
-      # @return [Integer] generation << 48 | id
-      def version
-        (ReplicatesTo.config["generation"] << VERSION_BITS) | row.id
-      end
-
       # @param error [StandardError]
       # @param kind [Symbol] mapping, encode, kafka or callback
       # @param destination [Symbol, nil] whose record it was, where that is known

@@ -33,7 +33,7 @@ module ReplicatesTo
       # @param error [StandardError]
       # @raise the error, when it is the database that cannot answer now, rather than a row's own fault
       def raise_if_lost(database, error)
-        raise error if error.is_a?(ActiveRecord::ConnectionNotEstablished)
+        raise error if error.is_a?(ActiveRecord::ConnectionNotEstablished) || error.is_a?(ConfigurationError)
 
         connection = @connections.connection(database)
         raise error if !connection.active? || Outbox.on(connection).busy?(error)
@@ -42,6 +42,7 @@ module ReplicatesTo
       # @return [void]
       def forget
         @connections.disconnect
+        Outbox::Identity.readable.clear
       end
 
       private

@@ -214,7 +214,7 @@ module ReplicatesTo
       def enqueue_record(change, publication, token, event)
         mapping = publication.mapping
         @topics.ensure(mapping.topic)
-        bytes = producer.publish(mapping.topic, mapping.schema, publication.key, publication.operation, change.version,
+        bytes = producer.publish(mapping.topic, mapping.schema, publication.key, publication.operation, change.row.version,
                                  *change.row.created_at, nil, change.row.origin, publication.attributes, token)
         event[bytes ? :records : :full] += 1
         event[:bytes] += bytes.to_i

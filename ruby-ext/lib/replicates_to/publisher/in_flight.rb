@@ -8,7 +8,7 @@ module ReplicatesTo
       # remaining counts records without a report; left means that a record found the queue full.
       Entry = Struct.new(:database, :change, :remaining, :left)
 
-      # Rows to delete, changes to mark with their error, and rows that found the queue full, for one database.
+      # Rows to delete, changes to mark with their error, and ids of rows that found the queue full, for one database.
       Settled = Struct.new(:delivered, :refused, :left)
 
       def initialize
@@ -67,7 +67,7 @@ module ReplicatesTo
           of_database = settled[entry.database] ||= Settled.new([], [], [])
           next of_database.refused << entry.change if entry.change.error
 
-          (entry.left ? of_database.left : of_database.delivered) << entry.change.row.id
+          entry.left ? of_database.left << entry.change.row.id : of_database.delivered << entry.change.row
         end
       end
     end

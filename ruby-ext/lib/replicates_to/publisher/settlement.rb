@@ -52,7 +52,7 @@ module ReplicatesTo
       private
 
       def write_in(outbox, settled)
-        outbox.patiently { outbox.delete(settled.delivered) }
+        settled.delivered.group_by(&:generation).each { |generation, rows| outbox.patiently { outbox.settle(rows.map(&:id), generation) } }
         settled.delivered.clear
         outbox.patiently { outbox.release(settled.left) }
         settled.left.clear

@@ -62,6 +62,7 @@ module ReplicatesTo
       private
 
       def take(outbox, database, after, room, event)
+        outbox.identity.remember
         source = ReplicatesTo.config["source"]
         @floors[database] = 0 if (@count += 1) % FULL_EVERY == 1
         lowest, @oldest_seconds = outbox.oldest(source, @floors[database])

@@ -58,12 +58,15 @@ class CreateReplicatesTo < ActiveRecord::Migration[6.1]
     end
   end
 
-  # One row: which database drew the versions so far. After a failover or an upgrade another one answers, whose sequence
-  # may begin again.
+  # One row: which database drew the versions so far, and how far it was. After a failover, an upgrade or a restore another
+  # one answers, whose sequence may hand out the same ids again.
   def create_identity
     create_table :replicates_to_identity do |t|
       t.text :system_identifier
       t.bigint :timeline
+      t.text :sequence
+      t.bigint :highest_id, null: false, default: 0
+      t.column :highest_id_at, instant
       t.integer :generation, null: false, default: 0
       t.check_constraint "id = 1", name: "replicates_to_identity_one_row"
       t.check_constraint "generation between 0 and 31", name: "replicates_to_identity_generation"
