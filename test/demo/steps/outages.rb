@@ -24,7 +24,7 @@ module Demo
       def deliver_what_was_held
         stack.billing.start
         expect_both_equal
-        checks.expect("nothing is left undelivered") { stack.relay.failures("--destination", "billing").empty? }
+        checks.eventually("nothing is left undelivered") { stack.relay.failures("--destination", "billing").empty? }
       end
 
       def kill_the_monolith
