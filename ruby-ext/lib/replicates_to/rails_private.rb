@@ -344,6 +344,13 @@ module ReplicatesTo
                                                                             shard: ActiveRecord::Base.current_shard)
       end
 
+      # @param model [Class]
+      # @return [ActiveRecord::ConnectionAdapters::ConnectionPool, nil] whether or not one of its connections is open yet: Rails
+      #   7.2 opens one with its first statement
+      def pool_of(model)
+        model.connection_handler.retrieve_connection_pool(model.connection_specification_name)
+      end
+
       # @return [Notes] of the innermost open transaction
       def notes_of(model)
         with_connection(model) { |connection| connection.current_transaction.replicates_to_notes }

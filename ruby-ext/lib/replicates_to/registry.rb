@@ -54,7 +54,7 @@ module ReplicatesTo
       # @param pool [ActiveRecord::ConnectionAdapters::ConnectionPool]
       # @return [Hash{String => String}] name of its connection by table (without schema) of each noted model that uses it
       def databases_of(pool)
-        @databases[pool] ||= noted.select { |model| model.connected? && model.connection_pool.equal?(pool) }
+        @databases[pool] ||= noted.select { |model| RailsPrivate.pool_of(model).equal?(pool) }
                                   .to_h { |model| [model.table_name.split(".").last, model.connection_specification_name] }
       end
 
