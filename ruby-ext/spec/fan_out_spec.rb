@@ -69,35 +69,55 @@ ADAPTERS.each do |adapter|
     it "is noted though its condition raises, which the application hears of" do
       allow(author).to receive(:saved_change_to_name?).and_raise("no")
       Author.transaction do
-        expect { author.update!(city: "Oslo") }.to raise_error("no")
+        expect { author.update!(name: "Bea") }.to raise_error("no")
       end
       expect(followed).to include("books")
     end
 
+    # Nobody can be asked there: `books` waits for a change of the name alone, what `editors` waits for is not known.
     {
-      "update_columns" => ->(one) { one.update_columns(city: "Oslo") },
-      "touch without callbacks" => ->(one) { one.update_column(:city, "Oslo") },
-      "destroy" => ->(one) { one.destroy! },
-      "delete" => ->(one) { one.delete }
-    }.each do |name, write|
-      it "follows every association after #{name}, where nobody can be asked" do
+      "update_columns" => [->(one) { one.update_columns(name: "Bea") }, %w[awards books editors portrait]],
+      "update_columns of something else" => [->(one) { one.update_columns(city: "Oslo") }, %w[awards editors portrait]],
+      "destroy" => [->(one) { one.destroy! }, %w[awards books editors portrait]],
+      "delete" => [->(one) { one.delete }, %w[awards books editors portrait]],
+      "update_all" => [->(_) { Author.update_all(name: "Bea") }, %w[awards books editors portrait]],
+      "update_all of something else" => [->(_) { Author.update_all(city: "Oslo") }, %w[awards editors portrait]],
+      "update_all of SQL" => [->(_) { Author.update_all("city = upper(city), name = upper(name)") }, %w[awards books editors portrait]],
+      "update_all of other SQL" => [->(_) { Author.update_all("city = name") }, %w[awards editors portrait]],
+      "delete_all" => [->(_) { Author.delete_all }, %w[awards books editors portrait]],
+      "upsert_all" => [->(_) { Author.upsert_all([{id: 7, name: "Bea"}]) }, %w[awards books editors portrait]],
+      "insert_all" => [->(_) { Author.insert_all([{name: "Bea"}]) }, %w[awards books editors]]
+    }.each do |name, (write, associations)|
+      it "follows what may have changed after #{name}" do
         write.call(author)
-        expect(followed).to eq(%w[awards books editors portrait])
+        expect(fan_outs.map(&:last)).to eq(associations.empty? ? [] : [associations])
+        expect(woken.flat_map(&:last).size).to eq(fan_outs.size)
       end
     end
 
-    {
-      "update_all" => -> { Author.update_all(city: "Oslo") },
-      "delete_all" => -> { Author.delete_all },
-      "upsert_all" => -> { Author.upsert_all([{id: 7, name: "Bea"}]) },
-      "insert_all" => -> { Author.insert_all([{name: "Bea"}]) }
-    }.each do |name, write|
-      it "follows every association after #{name}" do
-        instance_exec(&write)
-        expect(fan_outs.map { |model, _, keys| [model, keys] }).to eq([["Author", nil]])
-        expect(noted.size).to eq(1)
-        expect(woken.flat_map(&:last).size).to eq(1)
-      end
+    it "asks the record after a touch, which is what children do to their parents" do
+      author.touch
+      expect(followed).to eq(%w[awards portrait])
+    end
+
+    it "cannot ask a record that a child touches at the commit" do
+      stub_const("Pamphlet", Class.new(ActiveRecord::Base))
+      Pamphlet.table_name = "books"
+      Pamphlet.belongs_to :author, touch: true
+      Pamphlet.create!(title: "P", author: author)
+      expect(followed).to eq(%w[awards editors portrait])
+    end
+
+    it "follows every association of a row that goes by another key" do
+      author.update!(id: author.id + 1_000)
+      expect(fan_outs.map(&:last)).to eq([%w[awards books editors portrait]] * 2)
+    end
+
+    it "asks, too, where the application has put a method of its own over Rails'" do
+      stub_const("Diarist", Class.new(Author) { def saved_change_to_name? = true })
+      diarist = ReplicatesTo.disabled { Diarist.create!(name: "Dan") }
+      diarist.update_columns(city: "Oslo")
+      expect(followed).to include("books")
     end
 
     it "names the class of each row" do

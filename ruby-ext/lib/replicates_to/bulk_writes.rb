@@ -5,9 +5,9 @@ module ReplicatesTo
   # its outbox row then and there: picking the rows first would miss some.
   module BulkWrites
     # How the rows that one statement changes are noted: under which operation, and which classes' rows they are; fan_outs are
-    # the classes whose rows have dependants. returning says of an insert whether it returns columns to its caller; nil is a
-    # statement that returns how many rows.
-    Cover = Struct.new(:model, :operation, :classes, :fan_outs, :returning, keyword_init: true) do
+    # the classes whose rows have others republished, and followed is what, by class. returning says of an insert whether it
+    # returns columns to its caller; nil is a statement that returns how many rows.
+    Cover = Struct.new(:model, :operation, :classes, :fan_outs, :followed, :returning, keyword_init: true) do
       # @return [Array<(Naming, String)>] every row is noted once for each of these, if it has a class there
       def notes
         classes.map { |naming| [naming, operation] } + fan_outs.map { |naming| [naming, FanOut::OPERATION] }
@@ -100,7 +100,9 @@ module ReplicatesTo
 
       refuse_renaming(covered, "update_all") { |column| assigns?(covered, updates, column) }
       moves = assigns?(covered, updates, covered.inheritance_column) && covered.columns_hash.key?(covered.inheritance_column)
-      moves ? every_class(covered, model) : cover(covered, model, "update")
+      return every_class(covered, model) if moves
+
+      cover(covered, model, "update") { |column| column.nil? || assigns?(covered, updates, column) }
     end
 
     # @param model [Class] whose table is written
@@ -120,7 +122,7 @@ module ReplicatesTo
         update.is_a?(String) ? assigns?(covered, update, column) : update.include?(column)
       end
       # Created or updated, nobody knows; for a row that a condition keeps back, an update says more.
-      cover(covered, model, update.empty? ? "create" : "update", returning)
+      cover(covered, model, update.empty? ? "create" : "update", returning: returning)
     end
 
     # @return [Class, nil] a replicated class of the table, when its writes are to be noted here
@@ -158,10 +160,17 @@ module ReplicatesTo
     end
 
     # @param model [Class] whose table is written
-    # @param operation [String] create, update or delete
-    # @return [Array<Naming>] which classes' rows they are, of those that have others republished then
-    def fan_outs(model, operation)
-      bases(model).map { |base| Naming.new(base) { |one| FanOut.republications(one, operation).any? } }.reject(&:empty?)
+    # @param followed [Hash{Class => Array<Republication>}]
+    # @return [Array<Naming>] which classes' rows they are, of those that have others republished
+    def fan_outs(model, followed)
+      bases(model).map { |base| Naming.new(base) { |one| followed[one].any? } }.reject(&:empty?)
+    end
+
+    # @param change [String] create, update, delete or move
+    # @yield as {FanOut.republications}
+    # @return [Hash{Class => Array<Republication>}] what a class's rows have republished
+    def followed(change, &concerned)
+      Hash.new { |known, model| known[model] = FanOut.republications(model, change, &concerned) }
     end
 
     def bases(model)
@@ -169,17 +178,19 @@ module ReplicatesTo
     end
     private_class_method :bases
 
-    def cover(covered, model, operation, returning = nil)
-      Cover.new(model: covered, operation: operation, classes: classes(model), fan_outs: fan_outs(model, operation), returning: returning)
+    def cover(covered, model, operation, returning: nil, &concerned)
+      followed = followed(operation, &concerned)
+      Cover.new(model: covered, operation: operation, classes: classes(model), fan_outs: fan_outs(model, followed), followed: followed,
+                returning: returning)
     end
     private_class_method :cover
 
     # A row that changes its class may belong to other destinations now, so it is noted for every class.
     def every_class(covered, model)
-      touched = Registry.touching(model)
-      Cover.new(model: covered, operation: "update",
+      touched, followed = Registry.touching(model), followed("move")
+      Cover.new(model: covered, operation: "update", followed: followed,
                 classes: touched.select(&:replicates?).map { |one| Fixed.new(one) },
-                fan_outs: touched.select { |one| FanOut.republications(one, "update").any? }.map { |one| Fixed.new(one) })
+                fan_outs: touched.select { |one| followed[one].any? }.map { |one| Fixed.new(one) })
     end
     private_class_method :every_class
 

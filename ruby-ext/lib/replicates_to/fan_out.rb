@@ -6,7 +6,7 @@ module ReplicatesTo
   # inside it.
   #
   # The outbox row of a fan-out has the operation `fan_out`, and in its keys the associations that are left to follow,
-  # each with the primary key of the last dependant noted; none at all stand for every association of the row's class.
+  # each with the primary key of the last dependant noted; none stand for all that the row's class has now.
   module FanOut
     OPERATION = "fan_out"
     # In the place of an association's name: the row itself, which is to be noted once nobody else holds its lock.
@@ -15,31 +15,37 @@ module ReplicatesTo
 
     module_function
 
-    # What publishes rows again when a row of a class changed, however it was written.
+    # What publishes rows again when a statement changed a row of a class.
     #
     # @param model [Class] the row's class
-    # @param operation [String] create, update or delete
+    # @param change [String] create, update, delete, or move: it goes by another primary key or class now
+    # @yieldparam column [String, nil] the only one whose change one of them waits for
+    # @yieldreturn [Boolean] whether the statement may have changed that; without a block, it may have changed everything
     # @return [Array<Republication>]
-    def republications(model, operation)
+    def republications(model, change)
       return [] unless model.respond_to?(:replicates_to_republications)
 
       all = model.replicates_to_republications.values
-      operation == "create" ? all.reject { |republication| Dependants.follow_their_owner?(model, republication.association) } : all
+      all = all.reject { |republication| Dependants.follow_their_owner?(model, republication.association) } if change == "create"
+      block_given? ? all.select { |republication| yield republication.column(model) } : all
     end
 
     # A statement changed one row. Where it is the statement of a save, conditions are asked of the record afterwards;
-    # everywhere else, and about a row that is gone, there is nobody to ask: publishing too much is safe.
+    # everywhere else, and about a row that is gone or moved, there is nobody to ask: publishing too much is safe.
     #
+    # @param change [String] create, update, delete or move
+    # @param assigned [Array<String>] columns of an update
     # @return [void]
-    def changed(model, primary_key, operation)
-      conditional, certain = republications(model, operation).partition(&:conditional?)
-      asking = Thread.current[ASKING]
-      asking ? asking << [model, primary_key, conditional] : certain += conditional
+    def changed(model, primary_key, change, assigned = [])
+      concerned = republications(model, change) { |column| change != "update" || column.nil? || assigned.include?(column) }
+      asking = Thread.current[ASKING] unless %w[delete move].include?(change)
+      conditional, certain = asking ? concerned.partition(&:conditional?) : [[], concerned]
+      asking << [model, primary_key, conditional] if conditional.any?
       note(model, primary_key, certain)
     end
 
     # @param record [ActiveRecord::Base]
-    # @yield the statement that saves it, before any callback can raise
+    # @yield the statement that saves or touches it, before any callback can raise
     def asking(record)
       outer = Thread.current[ASKING]
       questions = Thread.current[ASKING] = []
@@ -58,6 +64,12 @@ module ReplicatesTo
       model.respond_to?(:replicates_to_republications) && model.replicates_to_republications.each_value.any?(&:conditional?)
     end
 
+    # @param republications [Array<Republication>]
+    # @return [Hash{String => nil}] what the outbox says of a fan-out that has not begun
+    def keys(republications)
+      republications.to_h { |republication| [republication.association.to_s, nil] }
+    end
+
     # A condition that raises is the application's to hear of, which may commit all the same.
     def ask(record, model, primary_key, republications)
       wanted = republications.select { |republication| republication.wanted?(record) }
@@ -73,8 +85,7 @@ module ReplicatesTo
       return if republications.empty?
 
       Noting.add(model, Note.new(model: model.name, primary_key: PrimaryKey.dump(model, primary_key), operation: OPERATION,
-                                 keys: republications.to_h { |republication| [republication.association.to_s, nil] },
-                                 origin: Origin.current))
+                                 keys: keys(republications), origin: Origin.current))
     end
     private_class_method :note
   end

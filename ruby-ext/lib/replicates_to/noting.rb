@@ -55,7 +55,7 @@ module ReplicatesTo
       classes = assigned.include?(model.inheritance_column) ? [model, *siblings(model)] : [model]
       former = FormerKeys.before_update(classes, id, assigned)
       affected = yield
-      updated(classes, id, renamed, former) if affected.positive?
+      updated(classes, id, renamed, former, assigned) if affected.positive?
       affected
     end
 
@@ -90,21 +90,23 @@ module ReplicatesTo
       RailsPrivate.notes_of(model).add(model, note)
     end
 
-    def updated(classes, id, renamed, former)
+    def updated(classes, id, renamed, former, assigned)
       model, *siblings = classes
-      note(model, id, "update", former: former)
-      note(model, renamed, "create", change: "update") unless renamed == id
-      siblings.each { |sibling| note(sibling, renamed, "update", former: former) }
+      change = renamed == id && siblings.empty? ? "update" : "move"
+      note(model, id, "update", change: change, former: former, assigned: assigned)
+      note(model, renamed, "create", change: change) unless renamed == id
+      siblings.each { |sibling| note(sibling, renamed, "update", change: change, former: former) }
     end
     private_class_method :updated
 
     # @param change [String] the operation, as the row's dependants see it
-    def note(model, id, operation, change: operation, former: FormerKeys::NONE)
+    # @param assigned [Array<String>] columns of an update
+    def note(model, id, operation, change: operation, former: FormerKeys::NONE, assigned: [])
       if model.replicates?
         add(model, Note.new(model: model.name, primary_key: PrimaryKey.dump(model, id), operation: operation, keys: former.of(model),
                             origin: Origin.current))
       end
-      FanOut.changed(model, id, change)
+      FanOut.changed(model, id, change, assigned)
     end
     private_class_method :note
 

@@ -78,10 +78,15 @@ module ReplicatesTo
       end
     end
 
-    # ActiveRecord::AttributeMethods::Dirty: what a save runs inside its callbacks, and all that it does before the first of
-    # them can raise. From here on the record can say what was saved.
+    # ActiveRecord::AttributeMethods::Dirty: what save and touch run inside their callbacks, and all that they do before the
+    # first of them can raise. From here on the record can say what was saved.
     module SavedRows
       private
+
+      # A touch that was put off to the commit leaves no saved changes to be asked about.
+      def _touch_row(*)
+        !@_skip_dirty_tracking && FanOut.asks?(self.class) ? FanOut.asking(self) { super } : super
+      end
 
       def _create_record(*)
         FanOut.asks?(self.class) ? FanOut.asking(self) { super } : super
@@ -455,6 +460,13 @@ module ReplicatesTo
       # @return [Boolean] whether columns without a zone hold times of the process's own zone
       def local_times?
         (ActiveRecord.respond_to?(:default_timezone) ? ActiveRecord.default_timezone : ActiveRecord::Base.default_timezone) == :local
+      end
+
+      # @param name [Symbol] of a method about an attribute
+      # @return [Boolean] whether it is Rails' own, and not one that the application put over it
+      def generated?(model, name)
+        model.define_attribute_methods
+        ActiveRecord::AttributeMethods::GeneratedAttributeMethods === model.instance_method(name).owner
       end
 
       # @param records [Array<ActiveRecord::Base>] of one class

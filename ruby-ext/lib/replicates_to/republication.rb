@@ -4,6 +4,7 @@ module ReplicatesTo
   # One `republishes :association, …` line: whose rows are published again when a row of its model changed.
   class Republication
     KEYWORDS = %i[if unless].freeze
+    SAVED_CHANGE = /\Asaved_change_to_(\w+)\?\z/
 
     # @return [Symbol]
     attr_reader :association
@@ -23,6 +24,15 @@ module ReplicatesTo
     # @return [Boolean] whether somebody has to be asked
     def conditional?
       !(@if.nil? && @unless.nil?)
+    end
+
+    # A statement that does not assign this column need not ask anybody.
+    #
+    # @param model [Class] the owner, or a subclass of it
+    # @return [String, nil] whose change alone is waited for: `if: :saved_change_to_name?`, as Rails answers it
+    def column(model)
+      name = @if.is_a?(Symbol) && @if[SAVED_CHANGE, 1]
+      name if name && model.columns_hash.key?(name) && RailsPrivate.generated?(model, @if)
     end
 
     # @param record [ActiveRecord::Base] that was just saved

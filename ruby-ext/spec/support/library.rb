@@ -5,7 +5,10 @@ module Library
   TABLES = %w[books portraits awards contracts editors authors].freeze
 
   def self.create(schema)
-    schema.create_table(:authors) { |t| t.string :name, :city, :type }
+    schema.create_table(:authors) do |t|
+      t.string :name, :city, :type
+      t.datetime :updated_at
+    end
     schema.create_table(:books) do |t|
       t.references :author
       t.string :title, :type
@@ -34,7 +37,7 @@ class Author < ActiveRecord::Base
   republishes :books, if: :saved_change_to_name?
   republishes :portrait
   republishes :awards
-  republishes :editors, unless: ->(author) { author.saved_changes.keys == %w[city] }
+  republishes :editors, if: ->(author) { author.saved_changes.key?("name") }
 
   has_many :books
   has_one :portrait

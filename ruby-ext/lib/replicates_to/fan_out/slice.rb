@@ -43,7 +43,7 @@ module ReplicatesTo
 
       def note_dependants(outbox, row)
         model = model_of(row)
-        left = row.keys.empty? ? model.replicates_to_republications.to_h { |name, _| [name.to_s, nil] } : row.keys
+        left = row.keys.presence || FanOut.keys(model.replicates_to_republications.values)
         return finish(outbox, row) if left.empty?
 
         name, dependants = first_usable(model, left.keys)

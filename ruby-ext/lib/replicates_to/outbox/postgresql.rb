@@ -204,14 +204,18 @@ module ReplicatesTo
 
       # Of a row that is gone, by destination.
       def keys_sql(cover, naming, operation)
-        return "null::text" unless operation == "delete"
-
-        by_class(cover, naming) do |model|
-          pairs = model.replicates_to_keys.map do |destination, key|
-            "#{@connection.quote(destination.to_s)}, #{key.sql { |column| own(cover, column) }}"
-          end
-          pairs.any? ? "json_build_object(#{pairs.join(', ')})::text" : "null::text"
+        case operation
+        when "delete" then by_class(cover, naming) { |model| former_keys_sql(cover, model) }
+        when FanOut::OPERATION then by_class(cover, naming) { |model| @connection.quote(JSON.generate(FanOut.keys(cover.followed[model]))) }
+        else "null::text"
         end
+      end
+
+      def former_keys_sql(cover, model)
+        pairs = model.replicates_to_keys.map do |destination, key|
+          "#{@connection.quote(destination.to_s)}, #{key.sql { |column| own(cover, column) }}"
+        end
+        pairs.any? ? "json_build_object(#{pairs.join(', ')})::text" : "null::text"
       end
 
       # @yieldparam model [Class]

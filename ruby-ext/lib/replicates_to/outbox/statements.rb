@@ -158,6 +158,7 @@ module ReplicatesTo
           next unless model
 
           keys = FormerKeys.new(values).of(model) if operation == "delete"
+          keys = FanOut.keys(cover.followed[model]) if operation == FanOut::OPERATION
           Note.new(model: model.name, primary_key: primary_key, operation: operation, keys: keys, origin: Origin.current)
         end
       end

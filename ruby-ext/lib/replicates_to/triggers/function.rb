@@ -61,15 +61,15 @@ module ReplicatesTo
 
       def insert(noted)
         <<~SQL.chomp.gsub(/^/, "    ")
-          insert into replicates_to_outbox (source, model, primary_key, operation, origin, created_at)
+          insert into replicates_to_outbox (source, model, primary_key, operation, keys, origin, created_at)
           select #{quote(ReplicatesTo.config['source'])}, note.model,
             #{noted.key},
-            note.operation, nullif(current_setting('replicates_to.origin', true), ''), clock_timestamp()
+            note.operation, note.keys, nullif(current_setting('replicates_to.origin', true), ''), clock_timestamp()
           from #{noted.rows}
           cross join lateral (
             #{noted.notes.join("\n  union ")}
-          ) as note (model, operation)
-          where note.model is not null;
+          ) as note (model, operation, keys)
+          where note.model is not null and note.keys is distinct from '{}';
         SQL
       end
 
@@ -79,22 +79,45 @@ module ReplicatesTo
       # @param operation [String] what it did to the row, in SQL
       # @param rows [Array<String>] the row, or its old and its new state, of which one may be missing
       def notes(change, operation, *rows)
-        BulkWrites.classes(@model).flat_map { |naming| named(naming, operation, rows) } +
-          BulkWrites.fan_outs(@model, change).flat_map { |naming| named(naming, quote(FanOut::OPERATION), rows) }
+        followed = BulkWrites.followed(change)
+        BulkWrites.classes(@model).flat_map { |naming| named(naming, operation, rows) { "null::text" } } +
+          BulkWrites.fan_outs(@model, followed).flat_map do |naming|
+            named(naming, quote(FanOut::OPERATION), rows) { |model| associations(model, followed[model], rows) }
+          end
       end
 
-      def named(naming, operation, rows)
-        return ["select #{quote(naming.default.name)}, #{operation}"] if naming.classes.empty?
+      # Those that wait for a change of a column are followed when it has changed; the others always.
+      def associations(model, republications, rows)
+        parts = republications.group_by { |one| one.column(model) if rows.many? }.map do |name, of_column|
+          part = quote(JSON.generate(FanOut.keys(of_column))[1..-2])
+          name ? "case when #{changed(rows, name)} then #{part} end" : part
+        end
+        "'{' || concat_ws(',', #{parts.join(', ')}) || '}'"
+      end
+
+      # A row that goes by another key or class now has changed in every respect.
+      def changed(rows, name)
+        columns = [*@model.primary_key, *(@model.inheritance_column if @model.columns_hash.key?(@model.inheritance_column)), name]
+        # As text, because a json cannot be compared.
+        columns.map { |one| rows.map { |row| "#{column(row, one)}::text" }.join(" is distinct from ") }.join(" or ")
+      end
+
+      # @yieldparam model [Class]
+      # @yieldreturn [String] what the note's keys are, in SQL
+      def named(naming, operation, rows, &keys)
+        return ["select #{quote(naming.default.name)}, #{operation}, #{keys.call(naming.default)}"] if naming.classes.empty?
 
         rows.map do |row|
           present = " where #{column(row, @model.primary_key)} is not null" if rows.many?
-          "select #{class_of(naming, row)}, #{operation}#{present}"
+          "select #{by_class(naming, row) { |model| quote(model.name) }}, #{operation}, #{by_class(naming, row, &keys)}#{present}"
         end
       end
 
-      def class_of(naming, row)
-        cases = naming.classes.sort.map { |value, model| "when #{quote(value)} then #{quote(model.name)}" }
-        "case #{column(row, naming.column)} #{cases.join(' ')}#{" else #{quote(naming.default.name)}" if naming.default} end"
+      # @yieldparam model [Class]
+      # @yieldreturn [String] in SQL
+      def by_class(naming, row)
+        cases = naming.classes.sort_by(&:first).map { |value, model| "when #{quote(value)} then #{yield model}" }
+        "case #{column(row, naming.column)} #{cases.join(' ')}#{" else #{yield naming.default}" if naming.default} end"
       end
 
       def key(*rows)

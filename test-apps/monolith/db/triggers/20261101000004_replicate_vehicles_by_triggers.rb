@@ -13,35 +13,35 @@ class ReplicateVehiclesByTriggers < ActiveRecord::Migration[6.1]
         if current_setting('replicates_to.off', true) = 'on' then
           return null;
         elsif tg_op = 'INSERT' then
-          insert into replicates_to_outbox (source, model, primary_key, operation, origin, created_at)
+          insert into replicates_to_outbox (source, model, primary_key, operation, keys, origin, created_at)
           select 'monolith', note.model,
             json_build_array(new_row."id")::text,
-            note.operation, nullif(current_setting('replicates_to.origin', true), ''), clock_timestamp()
+            note.operation, note.keys, nullif(current_setting('replicates_to.origin', true), ''), clock_timestamp()
           from new_rows as new_row
           cross join lateral (
-            select 'Vehicle', 'create'
-          ) as note (model, operation)
-          where note.model is not null;
+            select 'Vehicle', 'create', null::text
+          ) as note (model, operation, keys)
+          where note.model is not null and note.keys is distinct from '{}';
         elsif tg_op = 'UPDATE' then
-          insert into replicates_to_outbox (source, model, primary_key, operation, origin, created_at)
+          insert into replicates_to_outbox (source, model, primary_key, operation, keys, origin, created_at)
           select 'monolith', note.model,
             json_build_array(coalesce(new_row."id", old_row."id"))::text,
-            note.operation, nullif(current_setting('replicates_to.origin', true), ''), clock_timestamp()
+            note.operation, note.keys, nullif(current_setting('replicates_to.origin', true), ''), clock_timestamp()
           from old_rows as old_row full join new_rows as new_row on new_row."id" = old_row."id"
           cross join lateral (
-            select 'Vehicle', case when new_row."id" is null then 'delete' when old_row."id" is null then 'create' else 'update' end
-          ) as note (model, operation)
-          where note.model is not null;
+            select 'Vehicle', case when new_row."id" is null then 'delete' when old_row."id" is null then 'create' else 'update' end, null::text
+          ) as note (model, operation, keys)
+          where note.model is not null and note.keys is distinct from '{}';
         elsif tg_op = 'DELETE' then
-          insert into replicates_to_outbox (source, model, primary_key, operation, origin, created_at)
+          insert into replicates_to_outbox (source, model, primary_key, operation, keys, origin, created_at)
           select 'monolith', note.model,
             json_build_array(old_row."id")::text,
-            note.operation, nullif(current_setting('replicates_to.origin', true), ''), clock_timestamp()
+            note.operation, note.keys, nullif(current_setting('replicates_to.origin', true), ''), clock_timestamp()
           from old_rows as old_row
           cross join lateral (
-            select 'Vehicle', 'delete'
-          ) as note (model, operation)
-          where note.model is not null;
+            select 'Vehicle', 'delete', null::text
+          ) as note (model, operation, keys)
+          where note.model is not null and note.keys is distinct from '{}';
         elsif tg_op = 'TRUNCATE' then
           raise exception 'TRUNCATE of % would delete rows that replicates_to cannot note', tg_table_name using
             errcode = 'feature_not_supported',
