@@ -91,6 +91,23 @@ RSpec.describe ReplicatesTo::Check::Associations do
     )
   end
 
+  it "warns of children that would have all their siblings published again" do
+    model("Holder7", "owners") do
+      has_many :vessels, class_name: "Vessel7", foreign_key: :owner_id
+      republishes :vessels, if: ->(_) { true }
+    end
+    model("Vessel7") do
+      belongs_to :owner, class_name: "Holder7", touch: true
+      replicates_to :search, includes: :owner
+    end
+    expect(findings("Holder7").last).to eq("warn Holder7 republishes all vessels whenever one of them touches its owner: " \
+                                           "say whose change matters, as in republishes :vessels, if: :saved_change_to_name?")
+    stub_const("Holder8", Class.new(Holder7))
+    Holder8.republishes :vessels, if: :saved_change_to_name?
+    out.truncate(out.rewind)
+    expect(findings("Holder8")).to eq(["ok Holder8 republishes vessels"])
+  end
+
   it "says it once for a hierarchy of classes" do
     model("Holder5", "owners")
     model("Vessel5") do

@@ -22,8 +22,21 @@ module ReplicatesTo
       private
 
       def check_republications(model)
-        names = model.replicates_to_republications.keys.select { |name| usable?(model, name) }
-        @findings.ok(model.name, "republishes #{names.join(', ')}") if names.any?
+        usable = model.replicates_to_republications.values.select { |one| usable?(model, one.association) }
+        @findings.ok(model.name, "republishes #{usable.map(&:association).join(', ')}") if usable.any?
+        usable.select { |one| one.column(model).nil? }.each { |one| check_siblings(model, one.association) }
+      end
+
+      # One that is written would have all the others published again.
+      def check_siblings(model, name)
+        up = model.reflect_on_association(name).klass.reflect_on_all_associations(:belongs_to).find do |one|
+          (one.options[:touch] || one.options[:counter_cache]) && !one.polymorphic? && one.klass.table_name == model.table_name
+        end
+        return unless up
+
+        what = up.options[:touch] ? "touches" : "counts itself in"
+        @findings.warn(model.name, "republishes all #{name} whenever one of them #{what} its #{up.name}: say whose change " \
+                                   "matters, as in republishes :#{name}, if: :saved_change_to_name?")
       end
 
       def usable?(model, name)
