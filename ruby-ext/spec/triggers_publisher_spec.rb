@@ -70,6 +70,30 @@ RSpec.describe "publishing what triggers noted" do
       expect(plates).to contain_exactly("early0", "early1", "early2", "late")
     end
 
+    it "makes one record of what a transaction did to a row, and two of what two did" do
+      vehicle = Vehicle.transaction do
+        Vehicle.create!(plate: "a").tap do |row|
+          row.update!(plate: "b")
+          Vehicle.transaction(requires_new: true) { sql("update vehicles set plate = 'c'") }
+        end
+      end
+      created = published
+      2.times { |n| vehicle.update!(plate: "d#{n}").then { plates } }
+      expect(created.map { |record| [record.operation, record.attributes["registration"]] }).to eq([%w[create c]])
+      expect(published.size).to eq(3)
+      expect(noted).to eq([])
+    end
+
+    it "marks all rows that a record stood for when it cannot be made" do
+      Vehicle.computing = ->(_) { raise "no" }
+      Vehicle.transaction { Vehicle.create!(plate: "a").update!(plate: "b") }
+      expect(ReplicatesTo.flush(timeout: 20)).to be(false)
+      errors = ActiveRecord::Base.connection.select_rows("select error, attempts from replicates_to_outbox")
+      expect(errors).to eq([["no", 1]] * 2)
+    ensure
+      Vehicle.computing = nil
+    end
+
     it "takes all rows of a large transaction, batch after batch" do
       sql(insert("many", 1_200))
       expect(plates.size).to eq(1_200)

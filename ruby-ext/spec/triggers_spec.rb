@@ -76,6 +76,34 @@ RSpec.describe "triggers" do
       expect(noted).to contain_exactly(%w[Part a delete], %w[Part z create])
     end
 
+    it "tell the keys by which others know a row that changes them, or that is gone" do
+      unnoted("insert into products (id, sku, region, number, name) values (1, 'a', 'n,w', 1, 'Lamp'), (2, 'b', '5%', 2, 'Desk')")
+      sql("update products set name = 'x' where id = 1")
+      sql("update products set number = 7 where id = 1")
+      sql("update products set id = 3 where id = 1")
+      sql("delete from products where id = 2")
+      keys = ActiveRecord::Base.connection.select_rows("select primary_key, operation, keys from replicates_to_outbox order by id")
+      first, *others = keys.map { |primary_key, operation, texts| [primary_key, operation, texts && JSON.parse(texts)] }
+      expect(first).to eq(["[1]", "update", nil])
+      expect(others).to contain_exactly(
+        ["[1]", "update", {"shop" => "a", "places" => "n%2Cw,1"}], ["[1]", "delete", {"shop" => "a", "places" => "n%2Cw,7"}],
+        ["[3]", "create", nil], ["[2]", "delete", {"shop" => "b", "places" => "5%25,2"}]
+      )
+    end
+
+    it "tell apart what only the database calls equal" do
+      sql("create extension if not exists citext")
+      sql("create table words (word citext primary key)")
+      word = stub_const("Word", Class.new(ActiveRecord::Base) { include ReplicatesTo })
+      word.replicates_to(:billing)
+      TriggerSet.run(ReplicatesTo::Triggers::Definition.new(word).create)
+      unnoted("insert into words values ('a')")
+      sql("update words set word = 'A'")
+      expect(noted).to contain_exactly(%w[Word a delete], %w[Word A create])
+    ensure
+      sql("drop table words")
+    end
+
     it "note keys that move along as what became of each" do
       # From the top, or each would meet the next.
       unnoted("insert into vehicles (id, created_at, updated_at) select n, now(), now() from generate_series(3, 1, -1) n")

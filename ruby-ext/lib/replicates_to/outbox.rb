@@ -1,6 +1,7 @@
 # frozen_string_literal: true
 
 require "replicates_to/errors"
+require "replicates_to/outbox/row"
 require "replicates_to/outbox/identity"
 require "replicates_to/outbox/postgresql"
 require "replicates_to/outbox/sqlite"
@@ -10,28 +11,6 @@ module ReplicatesTo
   module Outbox
     TABLE = "replicates_to_outbox"
     ADAPTERS = {"PostgreSQL" => PostgreSQL, "PostGIS" => PostgreSQL, "SQLite" => SQLite}.freeze
-
-    # One change, as read: `keys` are those of a row that cannot tell them itself, by destination, or the associations that a
-    # fan-out has left, with its cursors; `destinations` the only ones it is for, nil for all; `created_at` is [seconds,
-    # nanoseconds] since 1970; `generation` is nil while the database is not known to be the one that drew the earlier versions.
-    Row = Struct.new(:id, :generation, :model, :primary_key, :operation, :keys, :origin, :destinations, :created_at, :attempts,
-                     keyword_init: true) do
-      # @return [Integer]
-      def version
-        Outbox.version(generation, id)
-      end
-
-      # @return [Boolean] whether others are to be published, rather than this row
-      def fan_out?
-        operation == FanOut::OPERATION
-      end
-
-      # @param destination [Symbol]
-      # @return [Boolean]
-      def for?(destination)
-        (destinations.nil? || destinations.include?(destination.to_s)) && !Origin.of?(origin, destination)
-      end
-    end
 
     # What a covered statement did: rows changed, what it returned to its caller, and the outbox rows it left.
     Covered = Struct.new(:rows, :result, :ids)

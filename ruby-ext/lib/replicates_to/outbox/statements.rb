@@ -53,7 +53,7 @@ module ReplicatesTo
       # @return [Array<Row>] those that this session can see, in the order of their ids
       def find(source, ids)
         select(<<~SQL, source: source, ids: ids).map { |values| row(values) }
-          select id, #{identity.generation} as generation, #{COLUMNS.join(', ')}, #{created_at_columns}, attempts
+          select id, #{identity.generation} as generation, #{COLUMNS.join(', ')}, transaction_id, #{created_at_columns}, attempts
           from replicates_to_outbox where source = %<source>s and id in (%<ids>s) order by id
         SQL
       end
@@ -121,13 +121,13 @@ module ReplicatesTo
 
       # A row that cannot be published says why, and steps behind the others for a while.
       #
-      # @param id [Integer]
+      # @param ids [Array<Integer>] of a row, and of those that it stands for
       # @param error [String]
       # @param seconds [Numeric] until it is tried again
       # @return [void]
-      def fail(id, error, seconds)
-        execute(<<~SQL, id: id, error: error, time: later(seconds))
-          update replicates_to_outbox set attempts = attempts + 1, error = %<error>s, next_at = %<time>s where id = %<id>s
+      def fail(ids, error, seconds)
+        execute(<<~SQL, ids: ids, error: error, time: later(seconds))
+          update replicates_to_outbox set attempts = attempts + 1, error = %<error>s, next_at = %<time>s where id in (%<ids>s)
         SQL
       end
 
@@ -174,7 +174,7 @@ module ReplicatesTo
         Row.new(
           id: values["id"], generation: values["generation"], model: values["model"], primary_key: values["primary_key"],
           operation: values["operation"], keys: values["keys"] ? JSON.parse(values["keys"]) : {}, origin: values["origin"],
-          destinations: values["destinations"] && JSON.parse(values["destinations"]),
+          destinations: values["destinations"] && JSON.parse(values["destinations"]), transaction_id: values["transaction_id"],
           created_at: [values["seconds"], values["nanoseconds"]], attempts: values["attempts"]
         )
       end

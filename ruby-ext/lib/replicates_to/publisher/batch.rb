@@ -34,7 +34,7 @@ module ReplicatesTo
 
           fan_outs, rows = found.partition(&:fan_out?)
           fan_outs.each { |row| yield row.id }
-          rows.group_by(&:model).flat_map { |name, of_model| changes(name, of_model) }
+          Outbox::Row.coalesce(rows).group_by(&:model).flat_map { |name, of_model| changes(name, of_model) }
         end
       end
 

@@ -31,7 +31,7 @@ module ReplicatesTo
       def open(database, change)
         token = (@next_token += 1)
         @entries[token] = Entry.new(database, change, 0, false)
-        @tokens[[database, change.row.id]] = token
+        change.row.ids.each { |id| @tokens[[database, id]] = token }
         token
       end
 
@@ -63,11 +63,11 @@ module ReplicatesTo
           next unless @entries.key?(token) && @entries[token].remaining.zero?
 
           entry = @entries.delete(token)
-          @tokens.delete([entry.database, entry.change.row.id])
+          ids = entry.change.row.ids.each { |id| @tokens.delete([entry.database, id]) }
           of_database = settled[entry.database] ||= Settled.new([], [], [])
           next of_database.refused << entry.change if entry.change.error
 
-          entry.left ? of_database.left << entry.change.row.id : of_database.delivered << entry.change.row
+          entry.left ? of_database.left.concat(ids) : of_database.delivered << entry.change.row
         end
       end
     end

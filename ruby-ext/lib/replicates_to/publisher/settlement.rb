@@ -52,7 +52,7 @@ module ReplicatesTo
       private
 
       def write_in(outbox, settled)
-        settled.delivered.group_by(&:generation).each { |generation, rows| outbox.patiently { outbox.settle(rows.map(&:id), generation) } }
+        settled.delivered.group_by(&:generation).each { |generation, rows| outbox.patiently { outbox.settle(rows.flat_map(&:ids), generation) } }
         settled.delivered.clear
         outbox.patiently { outbox.release(settled.left) }
         settled.left.clear
@@ -61,7 +61,7 @@ module ReplicatesTo
 
       def mark(outbox, change)
         row = change.row
-        outbox.patiently { outbox.fail(row.id, text(change.error), [BACKOFF_BASE * (2**row.attempts), BACKOFF_MAX].min) }
+        outbox.patiently { outbox.fail(row.ids, text(change.error), [BACKOFF_BASE * (2**row.attempts), BACKOFF_MAX].min) }
         ActiveSupport::Notifications.instrument(
           "error.replicates_to", kind: change.kind, model: row.model, primary_key: row.primary_key,
                                  destination: change.destination, exception: change.error

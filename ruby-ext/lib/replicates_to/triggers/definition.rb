@@ -46,7 +46,7 @@ module ReplicatesTo
         @model = model
         @connection = RailsPrivate.connection_of(model)
         Triggers.demand(model)
-        raise MappingError, PrimaryKey.missing(model) unless model.primary_key.is_a?(String)
+        raise MappingError, PrimaryKey.missing(model) unless model.primary_key
       end
 
       # @return [String]

@@ -6,9 +6,6 @@ module ReplicatesTo
     # statement wrote it and while its lock is held. Statement triggers see all rows of a statement at once, as `old_rows`
     # and `new_rows`; PostgreSQL wants one such trigger for each operation.
     class Function
-      # What a statement leaves of each row: the rows, their key, and the notes, each a query of a model and an operation.
-      Noted = Struct.new(:rows, :key, :notes, keyword_init: true)
-
       # @param model [Class] a noted class of the table
       # @param connection [ActiveRecord::ConnectionAdapters::AbstractAdapter]
       def initialize(model, connection)
@@ -25,11 +22,11 @@ module ReplicatesTo
             if current_setting('replicates_to.off', true) = 'on' then
               return null;
             elsif tg_op = 'INSERT' then
-          #{insert(inserted)}
+          #{inserted}
             elsif tg_op = 'UPDATE' then
-          #{insert(updated)}
+          #{updated}
             elsif tg_op = 'DELETE' then
-          #{insert(deleted)}
+          #{deleted}
             elsif tg_op = 'TRUNCATE' then
               raise exception 'TRUNCATE of % would delete rows that replicates_to cannot note', tg_table_name using
                 errcode = 'feature_not_supported',
@@ -43,44 +40,48 @@ module ReplicatesTo
       private
 
       def inserted
-        Noted.new(rows: "new_rows as new_row", key: key("new_row"), notes: notes("create", "'create'", "new_row"))
+        note("new_rows as new_row", key("new_row"), notes("create", "'create'", %w[new_row]))
       end
 
       # A row whose primary key changed is two rows to a consumer: one that is gone, and a new one. A row whose class
       # changed is noted for both classes, which may have different destinations.
       def updated
-        old, new = column("old_row", @model.primary_key), column("new_row", @model.primary_key)
-        operation = "case when #{new} is null then 'delete' when #{old} is null then 'create' else 'update' end"
-        Noted.new(rows: "old_rows as old_row full join new_rows as new_row on #{new} = #{old}", key: key("new_row", "old_row"),
-                  notes: notes("update", operation, "old_row", "new_row"))
+        # As texts, because to a consumer values are different that the database calls equal (citext).
+        pairs = primary_key.columns.map { |one| %w[new_row old_row].map { |row| one.part_sql(column(row, one.name)) }.join(" = ") }
+        operation = "case when #{absent('new_row')} then 'delete' when #{absent('old_row')} then 'create' else 'update' end"
+        note("old_rows as old_row full join new_rows as new_row on #{pairs.join(' and ')}", key("new_row", "old_row"),
+             notes("update", operation, %w[old_row new_row]) { |model| changed_keys(model) })
       end
 
       def deleted
-        Noted.new(rows: "old_rows as old_row", key: key("old_row"), notes: notes("delete", "'delete'", "old_row"))
+        note("old_rows as old_row", key("old_row"), notes("delete", "'delete'", %w[old_row]) { |model| former_keys(model) })
       end
 
-      def insert(noted)
+      def note(rows, key, notes)
         <<~SQL.chomp.gsub(/^/, "    ")
           insert into replicates_to_outbox (source, model, primary_key, operation, keys, origin, created_at)
           select #{quote(ReplicatesTo.config['source'])}, note.model,
-            #{noted.key},
+            #{key},
             note.operation, note.keys, nullif(current_setting('replicates_to.origin', true), ''), clock_timestamp()
-          from #{noted.rows}
+          from #{rows}
           cross join lateral (
-            #{noted.notes.join("\n  union ")}
+            #{notes.join("\n  union ")}
           ) as note (model, operation, keys)
           where note.model is not null and note.keys is distinct from '{}';
         SQL
       end
 
-      # For each class that the row is to be noted for, and for each whose rows have others published again.
+      # For each class that a row is to be noted for, and for each whose rows have others published again.
       #
       # @param change [String] what the statement does: create, update or delete
       # @param operation [String] what it did to the row, in SQL
       # @param rows [Array<String>] the row, or its old and its new state, of which one may be missing
-      def notes(change, operation, *rows)
+      # @yieldparam model [Class]
+      # @yieldreturn [String, nil] in SQL, the keys that its row had and cannot tell any more
+      # @return [Array<String>] queries of a model, an operation and keys
+      def notes(change, operation, rows, &keys)
         followed = BulkWrites.followed(change)
-        BulkWrites.classes(@model).flat_map { |naming| named(naming, operation, rows) { "null::text" } } +
+        BulkWrites.classes(@model).flat_map { |naming| named(naming, operation, rows, &keys) } +
           BulkWrites.fan_outs(@model, followed).flat_map do |naming|
             named(naming, quote(FanOut::OPERATION), rows) { |model| associations(model, followed[model], rows) }
           end
@@ -102,28 +103,59 @@ module ReplicatesTo
         columns.map { |one| rows.map { |row| "#{column(row, one)}::text" }.join(" is distinct from ") }.join(" or ")
       end
 
-      # @yieldparam model [Class]
-      # @yieldreturn [String] what the note's keys are, in SQL
-      def named(naming, operation, rows, &keys)
-        return ["select #{quote(naming.default.name)}, #{operation}, #{keys.call(naming.default)}"] if naming.classes.empty?
-
+      def named(naming, operation, rows)
+        rows = rows.first(1) if naming.classes.empty?
         rows.map do |row|
-          present = " where #{column(row, @model.primary_key)} is not null" if rows.many?
-          "select #{by_class(naming, row) { |model| quote(model.name) }}, #{operation}, #{by_class(naming, row, &keys)}#{present}"
+          keys = by_class(naming, row) { |model| yield(model) if block_given? }
+          present = "\n  where not #{absent(row)}" if rows.many?
+          "select #{by_class(naming, row) { |model| quote(model.name) }},\n    #{operation},\n    #{keys}#{present}"
         end
       end
 
       # @yieldparam model [Class]
-      # @yieldreturn [String] in SQL
+      # @yieldreturn [String, nil] a text in SQL
       def by_class(naming, row)
-        cases = naming.classes.sort_by(&:first).map { |value, model| "when #{quote(value)} then #{yield model}" }
-        "case #{column(row, naming.column)} #{cases.join(' ')}#{" else #{yield naming.default}" if naming.default} end"
+        default = naming.default && yield(naming.default)
+        texts = naming.classes.sort_by(&:first).map { |value, model| [value, yield(model)] }
+        return "#{default || 'null'}::text" if texts.all? { |_, text| text == default }
+
+        cases = texts.map { |value, text| "when #{quote(value)} then #{text || 'null'}" }
+        "case #{column(row, naming.column)} #{cases.join(' ')} else #{default || 'null'} end"
+      end
+
+      # By destination; where the primary key tells them, nobody has to note them.
+      def former_keys(model)
+        keys = model.replicates_to_keys.map { |destination, key| "#{quote(destination.to_s)}, #{text(key, 'old_row')}" }
+        "json_build_object(#{keys.join(', ')})::text" if keys.any?
+      end
+
+      def changed_keys(model)
+        keys = model.replicates_to_keys.values
+        return if keys.empty?
+
+        old, new = %w[old_row new_row].map { |row| keys.map { |key| text(key, row) }.uniq.join(", ") }
+        changed = "#{absent('new_row')} or (#{old}) is distinct from (#{new})"
+        "case when #{absent('old_row')} then null when #{changed} then #{former_keys(model)} end"
+      end
+
+      def text(key, row)
+        key.sql { |name| column(row, name) }
       end
 
       def key(*rows)
-        values = rows.map { |row| column(row, @model.primary_key) }
-        value = values.one? ? values.first : "coalesce(#{values.join(', ')})"
-        "json_build_array(#{@model.type_for_attribute(@model.primary_key).type == :integer ? value : "#{value}::text"})::text"
+        primary_key.json_sql do |name|
+          values = rows.map { |row| column(row, name) }
+          values.one? ? values.first : "coalesce(#{values.join(', ')})"
+        end
+      end
+
+      def primary_key
+        @primary_key ||= PrimaryKey.of(@model)
+      end
+
+      # Only one state of a row whose primary key changed joins.
+      def absent(row)
+        "#{column(row, primary_key.names.first)} is null"
       end
 
       def column(row, name)
