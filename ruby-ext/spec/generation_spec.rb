@@ -147,10 +147,16 @@ RSpec.describe "the generation of versions" do
       end
     end
 
+    it "is raised for a copy that the server made, in which only the database has another oid" do
+      in_copy(by: :template) do
+        expect(outbox.identity.examine.reasons).to match([%r{\Asequence \d+/(\d+) became \d+/\1\z}])
+      end
+    end
+
     it "is raised where logical replication left the sequence behind, whose ids then pass those of the rows that came along" do
       9.times { outbox.draw_version }
       waiting = note_again
-      in_copy(without: /setval/) do
+      in_copy(by: :logical_replication) do
         vehicle.update!(plate: "second")
         expect(latest.version).to eq((1 << 48) + 1)
         vehicle.update!(plate: "third")
@@ -229,15 +235,32 @@ RSpec.describe "the generation of versions" do
       outbox.insert("monolith", [note("Vehicle", "[#{vehicle.id}]", "update")]).first
     end
 
-    def in_copy(without: nil)
+    def in_copy(by: :dump)
       copy = Database.create(:postgresql)
-      dump = Open3.capture2("pg_dump", @database.config[:url]).first.lines.grep_v(without || /\A\z/).join
-      Open3.capture2("psql", "-q", copy.config[:url], stdin_data: dump, out: File::NULL)
+      by == :template ? copy_by_server(copy) : copy_by_dump(copy, by == :dump ? /\A\z/ : /setval/)
       ActiveRecord::Base.establish_connection(copy.config)
       yield
     ensure
       ActiveRecord::Base.establish_connection(@database.config)
       copy&.drop
+    end
+
+    # Logical replication brings rows, and leaves sequences where they were.
+    def copy_by_dump(copy, lines_left_out)
+      dump = Open3.capture2("pg_dump", @database.config[:url]).first.lines.grep_v(lines_left_out).join
+      Open3.capture2("psql", "-q", copy.config[:url], stdin_data: dump)
+    end
+
+    def copy_by_server(copy)
+      ActiveRecord::Base.connection_pool.disconnect!
+      source, name = [@database, copy].map { |database| URI(database.config[:url]).path.delete_prefix("/") }
+      server = PG.connect(Services.postgres_url)
+      server.exec("select pg_terminate_backend(pid) from pg_stat_activity where datname = '#{source}'")
+      server.exec("drop database #{name}")
+      Waiting.until_true { server.exec("select 1 from pg_stat_activity where datname = '#{source}'").none? }
+      server.exec("create database #{name} template #{source}")
+    ensure
+      server&.close
     end
 
     def latest
