@@ -1,7 +1,6 @@
 # frozen_string_literal: true
 
 require_relative "spec_helper"
-require_relative "support/fleet"
 require_relative "support/history"
 require_relative "support/every_write"
 require_relative "support/lingering"
@@ -17,12 +16,19 @@ require_relative "support/lingering"
 
     let(:coverage) { coverage }
 
+    # Their tables are in this group's database alone: for other specs there are no such models.
     before(:all) do
+      load File.expand_path("support/fleet.rb", __dir__)
       Car::Tables.create
       History.keep(ActiveRecord::Base.connection)
       Lingering.commits(ActiveRecord::Base.connection, share: 0.3, seconds: 0.1)
       Settings.apply(coverage: coverage)
       TriggerSet.create if coverage == "triggers"
+    end
+
+    after(:all) do
+      %i[Fleet Car].each { |name| Object.send(:remove_const, name) }
+      ReplicatesTo::Registry.changed
     end
 
     before do
