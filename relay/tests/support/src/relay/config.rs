@@ -14,6 +14,7 @@ pub struct RelayConfig {
     brokers: String,
     topic_prefix: String,
     group_prefix: String,
+    relay: String,
     kafka: String,
     store_url: String,
     store: String,
@@ -29,6 +30,7 @@ impl RelayConfig {
             brokers: services().brokers.clone(),
             topic_prefix: scene.topic_prefix(),
             group_prefix: scene.group_prefix(),
+            relay: String::new(),
             kafka: String::new(),
             store_url: scene.database.url().into(),
             store: String::new(),
@@ -57,6 +59,13 @@ impl RelayConfig {
     #[must_use]
     pub fn store_url(mut self, url: &str) -> Self {
         self.store_url = url.into();
+        self
+    }
+
+    /// Adds lines to `[relay]`.
+    #[must_use]
+    pub fn relay(mut self, lines: &str) -> Self {
+        writeln!(self.relay, "{lines}").unwrap();
         self
     }
 
@@ -100,6 +109,7 @@ impl RelayConfig {
             brokers,
             topic_prefix,
             group_prefix,
+            relay,
             kafka,
             store_url,
             store,
@@ -107,7 +117,7 @@ impl RelayConfig {
             rest,
         } = self;
         format!(
-            "[relay]\nname = {name:?}\n\
+            "[relay]\nname = {name:?}\n{relay}\
              [kafka]\nbrokers = [{brokers:?}]\ntopic_prefix = {topic_prefix:?}\ngroup_prefix = {group_prefix:?}\n{kafka}\
              [store]\nurl = {store_url:?}\n{store}\
              [admin]\nlisten = \"{admin}\"\n{rest}"
