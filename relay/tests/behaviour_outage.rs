@@ -13,8 +13,8 @@ use relay_test_support::wait::wait_until;
 const BINARY: &str = env!("CARGO_BIN_EXE_replicates-relay");
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// Several times as long as the breaker ever waits.
-const OUTAGE: Duration = Duration::from_secs(20);
+/// Many times as long as the breaker ever waits.
+const OUTAGE: Duration = Duration::from_secs(120);
 
 const OPEN_CAP: Duration = Duration::from_secs(5);
 const BREAKER: &str = "breaker = { open_base = \"1s\", open_cap = \"5s\" }\n\
@@ -89,14 +89,14 @@ fn an_outage_spends_no_budget_and_everything_arrives_soon_after_it() {
         "select count(*) from attempts where destination = 'billing' and outcome = 'retryable'";
     let failed = count(&scene, failed);
     assert!(
-        (4..=80).contains(&failed),
+        (10..=100).contains(&failed),
         "{failed} attempts failed during the outage"
     );
     let probes = "select count(*) from attempts where destination = 'billing' and outcome = 'retryable' \
          and attempted_at > (select min(attempted_at) + interval '1 second' from attempts \
          where destination = 'billing' and outcome = 'retryable')";
     let probes = count(&scene, probes);
-    assert!((3..=8).contains(&probes), "{probes} probes in {OUTAGE:?}");
+    assert!((10..=27).contains(&probes), "{probes} probes in {OUTAGE:?}");
     let others =
         "select count(*) from attempts where destination = 'search' and outcome <> 'delivered'";
     assert_eq!(count(&scene, others), 0);
