@@ -35,6 +35,11 @@ fn a_key_that_always_fails_is_exhausted_alone_and_a_retry_delivers_it_once_the_c
 
     let producer = Producer::new();
     producer.send(&topic, &vehicle(POISON, 1));
+    producer.flush();
+    // For a while nothing else is known of the endpoint than that it fails.
+    consumer.wait_until("a second attempt", PATIENCE, |exchanges| {
+        exchanges.len() == 2
+    });
     for version in 1..=4 {
         for number in 0..50 {
             producer.send(&topic, &vehicle(&number.to_string(), version));
