@@ -132,11 +132,24 @@ RSpec.describe "the generation of versions" do
     end
 
     it "is raised once by processes that find it out together" do
-      execute("update replicates_to_identity set timeline = 7")
+      note_again
       set_sequence(1)
-      8.times.map do
-        Thread.new { ActiveRecord::Base.connection_pool.with_connection { |c| ReplicatesTo::Outbox.on(c).identity.establish } }
+      execute("update replicates_to_identity set timeline = 7")
+      while_held("select 1 from replicates_to_identity for update") do
+        [establishing, establishing].tap { Waiting.until_true { waiting == 2 } }
       end.each(&:join)
+      expect(identity["generation"]).to eq(1)
+    end
+
+    it "is raised while nobody else can raise it" do
+      stub_const("ReplicatesTo::Outbox::Identity::PostgreSQL::LOCK_SECONDS_MAX", 30)
+      execute("update replicates_to_identity set sequence = '1/1'")
+      while_held("lock table replicates_to_outbox in share row exclusive mode") do
+        establishing.tap do
+          Waiting.until_true { waiting == 1 }
+          expect(value("select 1 from replicates_to_identity for update skip locked")).to be_nil
+        end
+      end.join
       expect(identity["generation"]).to eq(1)
     end
 
@@ -233,6 +246,21 @@ RSpec.describe "the generation of versions" do
     # As another process would that is gone before it published.
     def note_again
       outbox.insert("monolith", [note("Vehicle", "[#{vehicle.id}]", "update")]).first
+    end
+
+    def establishing
+      Thread.new { ActiveRecord::Base.connection_pool.with_connection { |c| ReplicatesTo::Outbox.on(c).identity.establish } }
+    end
+
+    def while_held(lock)
+      observer = PG.connect(@database.config[:url])
+      observer.transaction { observer.exec(lock) && yield }
+    ensure
+      observer&.close
+    end
+
+    def waiting
+      value("select count(*) from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'")
     end
 
     def in_copy(by: :dump)
