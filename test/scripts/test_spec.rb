@@ -50,6 +50,32 @@ RSpec.describe "bin/test" do
     end
   end
 
+  describe "the releases of Rails" do
+    let(:folder) { ServicesFolder.new }
+    let(:programs) { Dir.mktmpdir("programs") }
+
+    after do
+      folder.remove
+      FileUtils.rm_rf(programs)
+    end
+
+    # The PATH, but for one program of the administrator's.
+    def path_without(program)
+      places = ENV.fetch("PATH").split(":").reject { |place| place.end_with?("/sbin") }
+      FileUtils.ln_s(Dir["/usr/sbin/*"].reject { |path| File.basename(path) == program }, programs)
+      [*places, programs].join(":")
+    end
+
+    it "are all run, or named as not tested" do
+      said = Script.run("bin/test", "rails", "--", "--dry-run", "spec/note_spec.rb",
+                        environment: {"SERVICES_DIR" => folder.path, "PATH" => path_without("debootstrap")})
+
+      expect(said.exit_code).to eq(0), said.output + said.errors
+      expect(said.output).to match(/^rails 6\.1: \d+ examples, 0 failures$/)
+      expect(said.output).to match(/^not tested: rails 7\.2 \(missing: debootstrap, which bin\/setup installs\)$/)
+    end
+  end
+
   it "fails when the runner finds nothing to run" do
     said = Script.run("bin/test", "scripts", "--", "--example", "no such behaviour")
 
