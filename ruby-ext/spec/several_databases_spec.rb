@@ -15,7 +15,8 @@ ADAPTERS.each do |adapter|
       Models.create_tables
       ActiveRecord::Base.establish_connection(primary)
       @formerly_configured = ActiveRecord::Base.configurations
-      ActiveRecord::Base.configurations = {ActiveRecord::ConnectionHandling::DEFAULT_ENV.call => {primary: @database.config, second: @second.config}}
+      databases = {primary: @database.config, second: @second.config}
+      ActiveRecord::Base.configurations = {ActiveRecord::ConnectionHandling::DEFAULT_ENV.call => databases}
     end
 
     after(:all) do

@@ -52,7 +52,9 @@ module ReplicatesTo
       private
 
       def write_in(outbox, settled)
-        settled.delivered.group_by(&:generation).each { |generation, rows| outbox.patiently { outbox.settle(rows.flat_map(&:ids), generation) } }
+        settled.delivered.group_by(&:generation).each do |generation, rows|
+          outbox.patiently { outbox.settle(rows.flat_map(&:ids), generation) }
+        end
         settled.delivered.clear
         outbox.patiently { outbox.release(settled.left) }
         settled.left.clear
