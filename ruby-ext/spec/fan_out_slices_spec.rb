@@ -153,7 +153,8 @@ ADAPTERS.each do |adapter|
         way_out = /republishes :\w+, which cannot be followed from the primary key of authors alone.*after_commit \{ \w+\.replicate \}/
         expect(refused(:namesakes)).to match(way_out)
         expect(refused(:local_books)).to match(way_out)
-        expect(refused(:letters)).to eq("Author: republishes :letters, which does not work: uninitialized constant Author::Letter")
+        # In Rails' own words, which differ.
+        expect(refused(:letters)).to match(/\AAuthor: republishes :letters, which does not work: .*\bLetter\b/)
         expect(refused(:contracts)).to eq("Author: republishes :contracts, but Contract does not replicate anywhere")
       end
 

@@ -134,7 +134,8 @@ class Kafka:
         """Gives a new data folder its cluster id; a folder that has one is left alone."""
         if os.path.exists(os.path.join(self.data, "meta.properties")):
             return
-        cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
+        # One that began with a dash would be taken for an option.
+        cluster = "r" + base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")[1:]
         done = subprocess.run(
             java("kafka.tools.StorageTool", "format", "-t", cluster, "-c", self.properties,
                  options=[f"-Dlog4j2.configurationFile={SUPPORT}/log4j2.xml"]),

@@ -115,11 +115,18 @@ RSpec.describe "triggers in a Rails application" do
 
     after { another.drop }
 
+    # A pg_dump that is newer than its server writes a setting that this server refuses.
+    def forget_what_only_newer_servers_know
+      path = File.join(app.root, "db/structure.sql")
+      File.write(path, File.read(path).sub(/^SET transaction_timeout = 0;\n/, "")) if File.exist?(path)
+    end
+
     # What check says of the triggers in a database that was made from the dumped schema.
     def coverage_of_a_copy(format)
       app.write("config/initializers/schema_format.rb", "Rails.application.config.active_record.schema_format = :#{format}\n")
       generate("Vehicle")
       migrate
+      forget_what_only_newer_servers_know
       copy = {DATABASE_URL: another.config[:url], DISABLE_DATABASE_ENVIRONMENT_CHECK: "1"}
       loaded = app.rails("db:schema:load", **copy)
       expect(loaded.exit_code).to eq(0), loaded.error
