@@ -15,33 +15,43 @@ class ReplicateOwnersByTriggers < ActiveRecord::Migration[6.1]
         elsif tg_op = 'INSERT' then
           insert into replicates_to_outbox (source, model, primary_key, operation, keys, origin, created_at)
           select 'monolith', note.model,
-            json_build_array(new_row."id")::text,
+            concat('[', to_json(new_row."id"), ']'),
             note.operation, note.keys, nullif(current_setting('replicates_to.origin', true), ''), clock_timestamp()
           from new_rows as new_row
           cross join lateral (
-            select 'Owner', 'create', null::text
+            select 'Owner'::text,
+              'create',
+              null::text
           ) as note (model, operation, keys)
           where note.model is not null and note.keys is distinct from '{}';
         elsif tg_op = 'UPDATE' then
           insert into replicates_to_outbox (source, model, primary_key, operation, keys, origin, created_at)
           select 'monolith', note.model,
-            json_build_array(coalesce(new_row."id", old_row."id"))::text,
+            concat('[', to_json(coalesce(new_row."id", old_row."id")), ']'),
             note.operation, note.keys, nullif(current_setting('replicates_to.origin', true), ''), clock_timestamp()
           from old_rows as old_row full join new_rows as new_row on new_row."id" = old_row."id"
           cross join lateral (
-            select 'Owner', case when new_row."id" is null then 'delete' when old_row."id" is null then 'create' else 'update' end, null::text
-            union select 'Owner', 'fan_out', '{' || concat_ws(',', case when old_row."id"::text is distinct from new_row."id"::text or old_row."name"::text is distinct from new_row."name"::text then '"vehicles":null' end) || '}'
+            select 'Owner'::text,
+              case when new_row."id" is null then 'delete' when old_row."id" is null then 'create' else 'update' end,
+              null::text
+            union select 'Owner'::text,
+              'fan_out',
+              '{' || concat_ws(',', case when old_row."id"::text is distinct from new_row."id"::text or old_row."name"::text is distinct from new_row."name"::text then '"vehicles":null' end) || '}'::text
           ) as note (model, operation, keys)
           where note.model is not null and note.keys is distinct from '{}';
         elsif tg_op = 'DELETE' then
           insert into replicates_to_outbox (source, model, primary_key, operation, keys, origin, created_at)
           select 'monolith', note.model,
-            json_build_array(old_row."id")::text,
+            concat('[', to_json(old_row."id"), ']'),
             note.operation, note.keys, nullif(current_setting('replicates_to.origin', true), ''), clock_timestamp()
           from old_rows as old_row
           cross join lateral (
-            select 'Owner', 'delete', null::text
-            union select 'Owner', 'fan_out', '{' || concat_ws(',', '"vehicles":null') || '}'
+            select 'Owner'::text,
+              'delete',
+              null::text
+            union select 'Owner'::text,
+              'fan_out',
+              '{' || concat_ws(',', '"vehicles":null') || '}'::text
           ) as note (model, operation, keys)
           where note.model is not null and note.keys is distinct from '{}';
         elsif tg_op = 'TRUNCATE' then
@@ -70,11 +80,7 @@ class ReplicateOwnersByTriggers < ActiveRecord::Migration[6.1]
 
   def down
     execute <<~'SQL'
-      drop trigger if exists "replicates_to_monolith_insert" on "owners";
-      drop trigger if exists "replicates_to_monolith_update" on "owners";
-      drop trigger if exists "replicates_to_monolith_delete" on "owners";
-      drop trigger if exists "replicates_to_monolith_truncate" on "owners";
-      drop function "replicates_to_monolith_owners"();
+      drop function if exists "replicates_to_monolith_owners"() cascade;
     SQL
   end
 end

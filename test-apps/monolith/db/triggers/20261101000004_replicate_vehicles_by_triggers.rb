@@ -15,31 +15,37 @@ class ReplicateVehiclesByTriggers < ActiveRecord::Migration[6.1]
         elsif tg_op = 'INSERT' then
           insert into replicates_to_outbox (source, model, primary_key, operation, keys, origin, created_at)
           select 'monolith', note.model,
-            json_build_array(new_row."id")::text,
+            concat('[', to_json(new_row."id"), ']'),
             note.operation, note.keys, nullif(current_setting('replicates_to.origin', true), ''), clock_timestamp()
           from new_rows as new_row
           cross join lateral (
-            select 'Vehicle', 'create', null::text
+            select 'Vehicle'::text,
+              'create',
+              null::text
           ) as note (model, operation, keys)
           where note.model is not null and note.keys is distinct from '{}';
         elsif tg_op = 'UPDATE' then
           insert into replicates_to_outbox (source, model, primary_key, operation, keys, origin, created_at)
           select 'monolith', note.model,
-            json_build_array(coalesce(new_row."id", old_row."id"))::text,
+            concat('[', to_json(coalesce(new_row."id", old_row."id")), ']'),
             note.operation, note.keys, nullif(current_setting('replicates_to.origin', true), ''), clock_timestamp()
           from old_rows as old_row full join new_rows as new_row on new_row."id" = old_row."id"
           cross join lateral (
-            select 'Vehicle', case when new_row."id" is null then 'delete' when old_row."id" is null then 'create' else 'update' end, null::text
+            select 'Vehicle'::text,
+              case when new_row."id" is null then 'delete' when old_row."id" is null then 'create' else 'update' end,
+              null::text
           ) as note (model, operation, keys)
           where note.model is not null and note.keys is distinct from '{}';
         elsif tg_op = 'DELETE' then
           insert into replicates_to_outbox (source, model, primary_key, operation, keys, origin, created_at)
           select 'monolith', note.model,
-            json_build_array(old_row."id")::text,
+            concat('[', to_json(old_row."id"), ']'),
             note.operation, note.keys, nullif(current_setting('replicates_to.origin', true), ''), clock_timestamp()
           from old_rows as old_row
           cross join lateral (
-            select 'Vehicle', 'delete', null::text
+            select 'Vehicle'::text,
+              'delete',
+              null::text
           ) as note (model, operation, keys)
           where note.model is not null and note.keys is distinct from '{}';
         elsif tg_op = 'TRUNCATE' then
@@ -68,11 +74,7 @@ class ReplicateVehiclesByTriggers < ActiveRecord::Migration[6.1]
 
   def down
     execute <<~'SQL'
-      drop trigger if exists "replicates_to_monolith_insert" on "vehicles";
-      drop trigger if exists "replicates_to_monolith_update" on "vehicles";
-      drop trigger if exists "replicates_to_monolith_delete" on "vehicles";
-      drop trigger if exists "replicates_to_monolith_truncate" on "vehicles";
-      drop function "replicates_to_monolith_vehicles"();
+      drop function if exists "replicates_to_monolith_vehicles"() cascade;
     SQL
   end
 end
