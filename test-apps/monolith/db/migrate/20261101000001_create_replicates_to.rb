@@ -22,6 +22,8 @@ class CreateReplicatesTo < ActiveRecord::Migration[6.1]
       t.text :keys
       t.text :origin
       t.text :destinations
+      # Rows of one transaction that name the same row become one record.
+      t.bigint :transaction_id, default: (-> { "txid_current()" } unless sqlite?)
       t.column :created_at, instant, null: false
       t.integer :attempts, null: false, default: 0
       t.text :error
@@ -75,6 +77,10 @@ class CreateReplicatesTo < ActiveRecord::Migration[6.1]
   end
 
   def instant
-    connection.adapter_name == "SQLite" ? :text : :timestamptz
+    sqlite? ? :text : :timestamptz
+  end
+
+  def sqlite?
+    connection.adapter_name == "SQLite"
   end
 end
