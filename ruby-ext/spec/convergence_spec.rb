@@ -47,16 +47,21 @@ RSpec.describe "concurrent writers, publishers and a backfill" do
     end
   end
 
-  # As often as somebody has noticed it.
-  def set_sequence_back(times)
+  # Again as soon as a publisher has noticed it, as long as the writers are at it.
+  #
+  # @return [Integer] how often
+  def set_sequence_back(times, processes)
     connection = ActiveRecord::Base.connection
+    generation = -> { connection.select_value("select generation from replicates_to_identity") }
     connection.execute("select setval('replicates_to_outbox_id_seq', 1000000)")
-    (1..times).each do |generation|
+    (1..times).each do |nth|
       connection.execute("update replicates_to_identity set highest_id_at = '-infinity'")
       outbox.identity.remember
       connection.execute("select setval('replicates_to_outbox_id_seq', last_value / 2) from replicates_to_outbox_id_seq")
-      Waiting.until_true(60) { connection.select_value("select generation from replicates_to_identity") == generation }
+      Waiting.until_true(60) { generation.call == nth || processes.none?(&:running?) }
+      break if processes.none?(&:running?)
     end
+    generation.call
   end
 
   def source
@@ -102,11 +107,13 @@ RSpec.describe "concurrent writers, publishers and a backfill" do
     Topic.baseline = 0
     topic(Vehicle, :billing).create(partitions: 4)
     processes = writers(create_and_delete: true, swept: true)
-    Waiting.until_true { noted.any? }
-    set_sequence_back(12)
+    Waiting.until_true { noted.any? || topic(Vehicle, :billing).records.any? }
+    expect(set_sequence_back(12, processes)).to be_positive
     finish(processes)
     seen = consumer
     expect(seen.size).to be > 50
     expect(wrong(seen.compact, source.slice(*seen.keys))).to eq({})
+  ensure
+    Settings.renew_prefix
   end
 end

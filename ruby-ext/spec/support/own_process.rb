@@ -60,6 +60,10 @@ class OwnProcess
     @input.flush
   end
 
+  def running?
+    @thread.alive?
+  end
+
   def kill(signal)
     Process.kill(signal, pid)
     wait
