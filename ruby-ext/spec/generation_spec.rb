@@ -209,9 +209,10 @@ RSpec.describe "the generation of versions" do
 
     it "does without what this user may not read, and check says so" do
       execute("revoke execute on function pg_control_system() from public")
-      execute("create role reader login") unless value("select 1 from pg_roles where rolname = 'reader'")
-      execute("grant all on all tables in schema public to reader; grant all on all sequences in schema public to reader")
-      as_reader = URI(@database.config[:url]).tap { |url| url.user = "reader" }.to_s
+      reader = "replicates_to_reader_#{SecureRandom.hex(6)}"
+      execute("create role #{reader} login")
+      execute("grant all on all tables in schema public to #{reader}; grant all on all sequences in schema public to #{reader}")
+      as_reader = URI(@database.config[:url]).tap { |url| url.user = reader }.to_s
       ActiveRecord::Base.establish_connection(@database.config.merge(url: as_reader))
       ReplicatesTo::Outbox::Identity.readable.clear
       vehicle.update!(plate: "second")
@@ -222,6 +223,7 @@ RSpec.describe "the generation of versions" do
       expect(generations(published)).to eq([0, 1])
     ensure
       ActiveRecord::Base.establish_connection(@database.config)
+      execute("drop owned by #{reader}; drop role #{reader}; grant execute on function pg_control_system() to public")
     end
 
     it "remembers how far the sequence is, once a minute" do
