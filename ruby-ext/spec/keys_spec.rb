@@ -1,6 +1,7 @@
 # frozen_string_literal: true
 
 require_relative "spec_helper"
+require_relative "support/locks"
 require_relative "support/memory"
 
 ADAPTERS.each do |adapter|
@@ -51,6 +52,35 @@ ADAPTERS.each do |adapter|
         stale.update!(sku: "b")
         stale.destroy!
         expect(noted_keys.map(&:last)).to eq([{"shop" => "now", "places" => "north,7"}, {"shop" => "b", "places" => "north,7"}])
+      end
+
+      it "and of the class that the row has, not the one it was loaded as" do
+        stale = Product.find(product.id)
+        ReplicatesTo.disabled { product.becomes!(Gadget).save! }
+        stale.update!(sku: "b")
+        Product.find(product.id).becomes(Product).destroy!
+        expect(noted_keys).to eq([["Gadget", "update", former.merge("outlet" => "a")],
+                                  ["Gadget", "delete", former.merge("shop" => "b", "outlet" => "b")]])
+      end
+
+      it "of the row that is there once its lock is free, though it was another one before", if: adapter == :postgresql do
+        writes = {update: ->(row) { row.update!(sku: "b") }, delete: ->(row) { row.destroy! }}
+        writes.each_value do |write|
+          Product.unscoped.where(id: product.id).each { |row| ReplicatesTo.disabled { row.update!(sku: "a") } }
+          loaded = Product.find(product.id)
+          waiting = nil
+          ReplicatesTo.disabled do
+            Product.transaction do
+              connection.execute("delete from products")
+              create(id: product.id, sku: "again", number: 3)
+              waiting = Thread.new { ActiveRecord::Base.connection_pool.with_connection { write.call(loaded) } }
+              Waiting.until_true { connection.select_values(Locks.awaited("transactionid")).any? }
+            end
+          end
+          waiting.join
+        end
+        expect(noted_keys).to eq([["Product", "update", {"shop" => "again", "places" => "north,3"}],
+                                  ["Product", "delete", {"shop" => "again", "places" => "north,3"}]])
       end
 
       it "past the query cache" do
@@ -117,6 +147,17 @@ ADAPTERS.each do |adapter|
           ["Product", "delete", former],
           ["Gadget", "delete", {"shop" => "b", "places" => "north,2", "outlet" => "b"}]
         )
+      end
+
+      it "when the class changes, though they do not" do
+        gadget = create(Gadget, sku: "b", number: 2)
+        keys = [["Product", "update", {"shop" => "b", "places" => "north,2"}],
+                ["Gadget", "update", {"shop" => "b", "places" => "north,2", "outlet" => "b"}]]
+        gadget.becomes!(Product).save!
+        expect(noted_keys).to match_array(keys)
+        connection.execute("delete from replicates_to_outbox")
+        Product.where(id: gadget.id).update_all(type: "Gadget")
+        expect(noted_keys).to match_array(keys)
       end
 
       it "of every class when the class changes too" do
@@ -253,6 +294,23 @@ ADAPTERS.each do |adapter|
         end
         publish
         expect(held(:shop).transform_values { |attributes| attributes&.fetch("name") }).to eq("k1" => "B2", "k2" => nil, "k3" => "A")
+      end
+
+      {
+        "takes another" => ->(row) { row.update!(sku: "c") },
+        "goes" => ->(row) { row.destroy! },
+        "goes with others" => ->(_) { Product.delete_all }
+      }.each do |name, write|
+        it "of a row that left a class are deleted, though it #{name} before anybody published that it left" do
+          gadget = create(Gadget, sku: "b")
+          unpublished do
+            gadget.becomes!(Product).save!
+            write.call(Product.find(gadget.id))
+          end
+          publish
+          expect(held(:outlet)["b"]).to be_nil
+          expect(sent(:outlet)).to include(%w[b delete])
+        end
       end
 
       it "of a deleted row are its former ones, taken by another in the same transaction or not" do

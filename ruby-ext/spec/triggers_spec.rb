@@ -91,6 +91,14 @@ RSpec.describe "triggers" do
       )
     end
 
+    it "tell them of a row that leaves its class, though they do not change" do
+      unnoted("insert into products (id, sku, region, number, type) values (1, 'a', 'n', 1, 'Gadget')")
+      sql("update products set type = 'Product' where id = 1")
+      keys = ActiveRecord::Base.connection.select_rows("select model, keys from replicates_to_outbox").to_h
+      expect(keys.transform_values { |texts| JSON.parse(texts) })
+        .to eq("Product" => {"shop" => "a", "places" => "n,1"}, "Gadget" => {"shop" => "a", "places" => "n,1", "outlet" => "a"})
+    end
+
     it "tell apart what only the database calls equal" do
       sql("create extension if not exists citext")
       sql("create table words (word citext primary key)")

@@ -241,6 +241,23 @@ ADAPTERS.each do |adapter|
       expect(noted).to contain_exactly(["Part", "a", "update"], %w[Part b create])
     end
 
+    it "notes the delete of a row under the class that it has, not the one it was loaded as" do
+      stale = Vehicle.find(vehicle.id)
+      ReplicatesTo.disabled { vehicle.becomes!(Truck).save! }
+      stale.destroy!
+      Vehicle.connection.execute("insert into vehicles (id, created_at, updated_at) values (7, '2026-11-22', '2026-11-22')")
+      Vehicle.find(7).destroy!
+      expect(noted).to eq([["Truck", vehicle.id, "delete"], ["Vehicle", 7, "delete"]])
+    end
+
+    it "notes a row whose class and primary key change for the destinations of both, under both" do
+      truck = ReplicatesTo.disabled { Truck.create!(plate: "KA-2") }
+      id = truck.id
+      truck.becomes!(Vehicle).update!(id: id + 1_000)
+      expect(noted).to contain_exactly(["Vehicle", id, "update"], ["Vehicle", id + 1_000, "create"],
+                                       ["Truck", id, "update"], ["Truck", id + 1_000, "create"])
+    end
+
     it "notes a row of a subclass under that class" do
       truck = Truck.create!(plate: "KA-2")
       expect(noted).to eq([["Truck", truck.id, "create"]])

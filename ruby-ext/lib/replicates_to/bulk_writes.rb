@@ -5,9 +5,10 @@ module ReplicatesTo
   # its outbox row then and there: picking the rows first would miss some.
   module BulkWrites
     # How the rows that one statement changes are noted: under which operation, and which classes' rows they are; fan_outs are
-    # the classes whose rows have others republished, and followed is what, by class. returning says of an insert whether it
-    # returns columns to its caller; nil is a statement that returns how many rows.
-    Cover = Struct.new(:model, :operation, :classes, :fan_outs, :followed, :returning, keyword_init: true) do
+    # the classes whose rows have others republished, and followed is what, by class. leaving says that rows leave a class, or
+    # go, so that their keys are noted. returning says of an insert whether it returns columns to its caller; nil is a
+    # statement that returns how many rows.
+    Cover = Struct.new(:model, :operation, :classes, :fan_outs, :followed, :leaving, :returning, keyword_init: true) do
       # @return [Array<(Naming, String)>] every row is noted once for each of these, if it has a class there
       def notes
         classes.map { |naming| [naming, operation] } + fan_outs.map { |naming| [naming, FanOut::OPERATION] }
@@ -18,7 +19,13 @@ module ReplicatesTo
         @primary_key ||= PrimaryKey.of(model)
       end
 
-      # @return [Array<String>] columns that say which rows they were, of which class, and which keys a row had that is gone
+      # @param operation [String] of a note
+      # @return [Boolean] whether it is to tell the keys of its row
+      def keyed?(operation)
+        leaving && operation != FanOut::OPERATION
+      end
+
+      # @return [Array<String>] columns that say which rows they were, of which class, and which keys a row had that left
       def columns
         @columns ||= [*primary_key.names, *notes.filter_map { |naming, _| naming.column }, *keys.flat_map(&:names)].uniq
       end
@@ -26,7 +33,7 @@ module ReplicatesTo
       private
 
       def keys
-        operation == "delete" ? classes.flat_map(&:models).flat_map { |one| one.replicates_to_keys.values } : []
+        leaving ? classes.flat_map(&:models).flat_map { |one| one.replicates_to_keys.values } : []
       end
     end
 
@@ -43,6 +50,12 @@ module ReplicatesTo
       # @return [Naming] of its replicated classes
       def self.replicated(base)
         new(base) { |model| model.respond_to?(:replicates?) && model.replicates? }
+      end
+
+      # @param base [Class] the base class of a table
+      # @return [Naming] of those that are replicated or have others republished
+      def self.noted(base)
+        new(base) { |model| model.respond_to?(:noted?) && model.noted? }
       end
 
       # @param base [Class] the base class of a table
@@ -181,7 +194,7 @@ module ReplicatesTo
     def cover(covered, model, operation, returning: nil, &concerned)
       followed = followed(operation, &concerned)
       Cover.new(model: covered, operation: operation, classes: classes(model), fan_outs: fan_outs(model, followed), followed: followed,
-                returning: returning)
+                leaving: operation == "delete", returning: returning)
     end
     private_class_method :cover
 
@@ -190,7 +203,8 @@ module ReplicatesTo
       touched, followed = Registry.touching(model), followed("move")
       Cover.new(model: covered, operation: "update", followed: followed,
                 classes: touched.select(&:replicates?).map { |one| Fixed.new(one) },
-                fan_outs: touched.select { |one| followed[one].any? }.map { |one| Fixed.new(one) })
+                fan_outs: touched.select { |one| followed[one].any? }.map { |one| Fixed.new(one) },
+                leaving: true)
     end
     private_class_method :every_class
 

@@ -45,28 +45,30 @@ module ReplicatesTo
     # single-table-inheritance class changed may belong to other destinations now, so every class that declares its own
     # is noted.
     #
-    # @param model [Class] the row's class
+    # @param model [Class] as which the row was loaded
     # @param id [Object] its primary key
     # @param renamed [Object] its primary key after the statement
     # @param assigned [Array<String>] columns that the statement assigns
     # @yieldreturn [Integer] rows that the statement affected
     # @return [Integer] the same
     def updating(model, id, renamed, assigned)
-      classes = assigned.include?(model.inheritance_column) ? [model, *siblings(model)] : [model]
-      former = FormerKeys.before_update(classes, id, assigned)
-      affected = yield
-      updated(classes, id, renamed, former, assigned) if affected.positive?
+      former, affected = FormerRow.of_update(model, id, assigned) { yield }
+      return affected unless affected.positive?
+
+      left = assigned.include?(model.inheritance_column)
+      change = left || renamed != id ? "move" : "update"
+      updated(left ? model : former.class_of(model), id, renamed, former: former, change: change, assigned: assigned)
+      siblings(model).each { |sibling| updated(sibling, id, renamed, former: former, change: change) } if left
       affected
     end
 
-    # @param model [Class] the row's class
+    # @param model [Class] as which the row was loaded
     # @param id [Object] its primary key
     # @yieldreturn [Integer] rows that the statement affected
     # @return [Integer] the same
     def deleting(model, id)
-      former = FormerKeys.before_delete(model, id)
-      affected = yield
-      note(model, id, "delete", former: former) if affected.positive?
+      former, affected = FormerRow.of_delete(model, id) { yield }
+      note(former.class_of(model), id, "delete", former: former) if affected.positive?
       affected
     end
 
@@ -90,20 +92,17 @@ module ReplicatesTo
       RailsPrivate.notes_of(model).add(model, note)
     end
 
-    def updated(classes, id, renamed, former, assigned)
-      model, *siblings = classes
-      change = renamed == id && siblings.empty? ? "update" : "move"
-      note(model, id, "update", change: change, former: former, assigned: assigned)
+    def updated(model, id, renamed, former:, change:, assigned: [])
+      note(model, id, "update", former: former, change: change, assigned: assigned)
       note(model, renamed, "create", change: change) unless renamed == id
-      siblings.each { |sibling| note(sibling, renamed, "update", change: change, former: former) }
     end
     private_class_method :updated
 
     # @param change [String] the operation, as the row's dependants see it
     # @param assigned [Array<String>] columns of an update
-    def note(model, id, operation, change: operation, former: FormerKeys::NONE, assigned: [])
+    def note(model, id, operation, change: operation, former: FormerRow::NONE, assigned: [])
       if model.replicates?
-        add(model, Note.new(model: model.name, primary_key: PrimaryKey.dump(model, id), operation: operation, keys: former.of(model),
+        add(model, Note.new(model: model.name, primary_key: PrimaryKey.dump(model, id), operation: operation, keys: former.keys(model),
                             origin: Origin.current))
       end
       FanOut.changed(model, id, change, assigned)

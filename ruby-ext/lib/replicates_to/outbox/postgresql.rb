@@ -202,13 +202,15 @@ module ReplicatesTo
         by_class(cover, naming) { |model| @connection.quote(model.name) }
       end
 
-      # Of a row that is gone, by destination.
+      # Of a row that left, by destination.
       def keys_sql(cover, naming, operation)
-        case operation
-        when "delete" then by_class(cover, naming) { |model| former_keys_sql(cover, model) }
-        when FanOut::OPERATION then by_class(cover, naming) { |model| @connection.quote(JSON.generate(FanOut.keys(cover.followed[model]))) }
-        else "null::text"
-        end
+        return fan_out_sql(cover, naming) if operation == FanOut::OPERATION
+
+        cover.keyed?(operation) ? by_class(cover, naming) { |model| former_keys_sql(cover, model) } : "null::text"
+      end
+
+      def fan_out_sql(cover, naming)
+        by_class(cover, naming) { |model| @connection.quote(JSON.generate(FanOut.keys(cover.followed[model]))) }
       end
 
       def former_keys_sql(cover, model)

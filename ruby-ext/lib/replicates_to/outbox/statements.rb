@@ -157,7 +157,7 @@ module ReplicatesTo
           model = naming.of(values[naming.column])
           next unless model
 
-          keys = FormerKeys.new(values).of(model) if operation == "delete"
+          keys = FormerRow.new(values).keys(model) if cover.keyed?(operation)
           keys = FanOut.keys(cover.followed[model]) if operation == FanOut::OPERATION
           Note.new(model: model.name, primary_key: primary_key, operation: operation, keys: keys, origin: Origin.current)
         end

@@ -134,8 +134,14 @@ module ReplicatesTo
         return if keys.empty?
 
         old, new = %w[old_row new_row].map { |row| keys.map { |key| text(key, row) }.uniq.join(", ") }
-        changed = "#{absent('new_row')} or (#{old}) is distinct from (#{new})"
+        changed = [absent("new_row"), "(#{old}) is distinct from (#{new})", *left_class].join(" or ")
         "case when #{absent('old_row')} then null when #{changed} then #{former_keys(model)} end"
+      end
+
+      # A row that leaves a class may change its key, or go, as one of its new class before anybody published that it left.
+      def left_class
+        name = @model.inheritance_column
+        %w[old_row new_row].map { |row| column(row, name) }.join(" is distinct from ") if @model.columns_hash.key?(name)
       end
 
       def text(key, row)
