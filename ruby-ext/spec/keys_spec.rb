@@ -85,7 +85,7 @@ ADAPTERS.each do |adapter|
 
       it "past the query cache" do
         Product.cache do
-          Product.unscoped.where(id: product.id).pluck(:sku, :region, :number)
+          Product.unscoped.where(id: product.id).pluck(:type, :sku, :region, :number)
           Thread.new { ReplicatesTo.disabled { Product.find(product.id).update!(sku: "elsewhere") } }.join
           product.update!(sku: "b")
         end
@@ -363,6 +363,16 @@ ADAPTERS.each do |adapter|
           second.update!(sku: "k1")
         end
         expect(held(:shop)).to eq("k1" => nil, "k2" => nil, "k3" => {"sku" => "k3", "name" => "Lamp"})
+        expect(sent(:shop).uniq).to contain_exactly(%w[k1 delete], %w[k2 delete], %w[k3 update])
+      end
+
+      it "are held by rows of one public name, and not by those of another" do
+        create(Gadget, sku: "k1")
+        holders = ReplicatesTo::Publisher::Holders.new(Gadget, [ReplicatesTo::Outbox::Row.new(keys: {"outlet" => "k1"})])
+        own = ReplicatesTo.mapping(Gadget, :outlet)
+        other = instance_double(ReplicatesTo::Mapping, destination: :outlet, public_name: "Toy", key: own.key)
+        operations = [own, other].map { |mapping| holders.publication(mapping, "k1").operation }
+        expect(operations).to eq(ReplicatesTo::Publisher::OPERATIONS.values_at("update", "delete"))
       end
 
       it "that no record can have are an error, and were nobody's key before" do
