@@ -4,12 +4,13 @@ require_relative "spec_helper"
 require "replicates_to/receiver"
 
 RSpec.describe "origin" do
-  ADAPTERS.each do |adapter|
-    context "with #{adapter}" do
+  COVERAGES.each do |adapter, coverage|
+    context "with #{adapter}, #{coverage}" do
       include_context "with a database on", adapter
+      include_context "covered by", coverage
 
       def origins
-        ActiveRecord::Base.connection.select_values("select origin from replicates_to_outbox order by id")
+        outbox_rows.map(&:origin)
       end
 
       # Destinations of the records that the noted rows become.

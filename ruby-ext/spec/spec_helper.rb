@@ -19,6 +19,8 @@ require_relative "support/locks"
 require_relative "support/triggers"
 
 ADAPTERS = %i[postgresql sqlite].freeze
+# Who notes what a statement changed, and where: what is true of a write must be true under each.
+COVERAGES = [[:postgresql, "callbacks"], [:postgresql, "triggers"], [:sqlite, "callbacks"]].freeze
 # The part of a version that is the outbox row's id.
 ID_MASK = (1 << ReplicatesTo::VERSION_BITS) - 1
 
@@ -43,6 +45,7 @@ RSpec.shared_context "with a database on" do |adapter, options = {}|
     Settings.apply
     Models.clear
     ReplicatesTo::Outbox::Statements.verified.clear
+    ReplicatesTo::Triggers.verified.clear
     Topic.baseline = outbox.draw_version & ID_MASK
   end
 
@@ -54,11 +57,28 @@ RSpec.shared_context "with a database on" do |adapter, options = {}|
     ReplicatesTo::Note.new(model: model, primary_key: primary_key, operation: operation)
   end
 
-  # What was noted, in the order of versions: [["Vehicle", 1, "create"], …]
-  def noted
-    rows = ActiveRecord::Base.connection.select_rows("select model, primary_key, operation from replicates_to_outbox order by id")
-    rows.map { |model, primary_key, operation| [model, JSON.parse(primary_key).first, operation] }
+  # In the order of versions. Triggers note each statement for itself; what the publisher makes of it then is what callbacks
+  # note.
+  def outbox_rows
+    rows = outbox.find(ReplicatesTo.config["source"], ActiveRecord::Base.connection.select_values("select id from replicates_to_outbox"))
+    Settings.coverage == "triggers" ? ReplicatesTo::Outbox::Row.coalesce(rows) : rows
   end
+
+  # [["Vehicle", 1, "create"], …]
+  def noted
+    outbox_rows.map { |row| [row.model, JSON.parse(row.primary_key).first, row.operation] }
+  end
+end
+
+# The whole group under one coverage; behind "with a database on".
+RSpec.shared_context "covered by" do |coverage|
+  before(:all) do
+    Settings.coverage = coverage
+    Settings.apply
+    TriggerSet.create if coverage == "triggers"
+  end
+
+  after(:all) { Settings.coverage = nil }
 end
 
 # Rows stay in the outbox: the publisher only remembers what it was told of.

@@ -36,7 +36,7 @@ module ReplicatesTo
     # @param connection [ActiveRecord::ConnectionAdapters::AbstractAdapter] that has committed
     # @param database [String] name of the model's connection
     # @param ids [Array<Integer>] outbox rows of one transaction
-    # @param above [Integer, nil] it wrote others, whose ids are not known, but above this one
+    # @param above [Integer, nil] it wrote others, whose ids are not known, but like these above this one
     # @yield Rails' own after_commit callbacks
     # @return [void]
     # @raise [StandardError] of the first row that could not be published
@@ -73,14 +73,17 @@ module ReplicatesTo
       errors = []
       context = Context.new(connection, database)
       delivery = Publisher::Delivery.new(producer: Producer.new(Memory.kept), context: context) { |change| errors << change.error }
-      ids.each_slice(Publisher::BATCH) { |slice| delivery.publish(database, slice) }
-      nil while above && delivery.look(database, above) == :more
+      above ? look(delivery, database, above) : ids.each_slice(Publisher::BATCH) { |slice| delivery.publish(database, slice) }
       delivery.fan_out while delivery.fan_out_due?
       delivery.settle_reports
       count(delivery)
       errors.first
     rescue StandardError => e
       e
+    end
+
+    def look(delivery, database, above)
+      nil while delivery.look(database, above) == :more
     end
 
     def count(delivery)

@@ -47,12 +47,11 @@ module ReplicatesTo
     #
     # @param database [String] name of the model's connection
     # @param ids [Array<Integer>] outbox rows of one transaction
-    # @param above [Integer, nil] it wrote others, whose ids are not known, but above this one
+    # @param above [Integer, nil] it wrote others, whose ids are not known, but like these above this one
     # @yield Rails' own after_commit callbacks
     # @return [void]
     def committed(_connection, database, ids, above: nil)
-      wake(database, ids) if ids.any?
-      look(database, above) if above
+      above ? look(database, above) : wake(database, ids)
       yield
     end
 

@@ -41,8 +41,8 @@ module ReplicatesTo
         place = [RailsPrivate.database_of(connection), model.table_name]
         next if verified.include?(place)
 
-        demand(model)
         Outbox.of(model.name, connection).verify
+        demand(model)
         missing = Comparison.new(Definition.new(model), Catalog.new(connection).of(model.quoted_table_name)).missing
         raise ConfigurationError, missing if missing
 

@@ -4,12 +4,18 @@ require "securerandom"
 
 # The gem's configuration in tests: a topic prefix that nobody else uses, and sweeps only where a test asks for them.
 module Settings
+  class << self
+    # Of the group that runs; nil: the default.
+    attr_accessor :coverage
+  end
+
   module_function
 
   def apply(**changes)
     ReplicatesTo.instance_variable_set(:@assignments, nil)
     ReplicatesTo.configure do |c|
       c.source = "monolith"
+      c.coverage = Settings.coverage
       c.kafka.brokers = Services.brokers
       c.kafka.topic_prefix = prefix
       c.sweep.in_process = false

@@ -48,7 +48,7 @@ module ReplicatesTo
       def updated
         # As texts, because to a consumer values are different that the database calls equal (citext).
         pairs = primary_key.columns.map { |one| %w[new_row old_row].map { |row| one.part_sql(column(row, one.name)) }.join(" = ") }
-        operation = "case when #{absent('new_row')} then 'delete' when #{absent('old_row')} then 'create' else 'update' end"
+        operation = "case when #{absent('old_row')} then 'create' else 'update' end"
         note("old_rows as old_row full join new_rows as new_row on #{pairs.join(' and ')}", key("new_row", "old_row"),
              notes("update", operation, %w[old_row new_row]) { |model| changed_keys(model) })
       end

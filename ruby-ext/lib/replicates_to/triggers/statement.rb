@@ -17,26 +17,25 @@ module ReplicatesTo
       WRITES = /#{LEAD}(?:insert|update|delete|merge|with|copy|truncate|do|call|execute|select\s+(?:\*\s+from\s+)?[\w."]+\s*\()/i
 
       # The table it writes to comes right behind; of a CTE that cannot be said.
-      TABLE = /#{LEAD}(?:(?:insert\s+into|update(?:\s+only)?|delete\s+from(?:\s+only)?|merge\s+into|copy)\s+([\w."$]+)|with\b)/i
+      TABLE = /(?:insert\s+into|update(?:\s+only)?|delete\s+from(?:\s+only)?|merge\s+into|copy)\s+([\w."$]+)/i
+      WRITE = /#{LEAD}#{TABLE}/i
+      CTE = /#{LEAD}with\b/i
       # Query tags may be long, but not this long.
       HEAD_BYTES = 2_000
 
       # @param sql [String]
-      # @return [Boolean] whether it writes to a table
-      def self.writes_rows?(sql)
-        TABLE.match?(head(sql))
+      # @return [Array<String>, nil] names of tables that it may write to, without those of their schemas; nil: to none
+      def self.tables(sql)
+        head = sql.byteslice(0, HEAD_BYTES).b
+        return [bare(WRITE.match(head)[1])] if WRITE.match?(head)
+
+        sql.b.scan(TABLE).map { |name,| bare(name) }.presence if CTE.match?(head)
       end
 
-      # @param sql [String]
-      # @return [String, nil] name of the table, without quotes and without that of its schema
-      def self.table(sql)
-        TABLE.match(head(sql))[1]&.delete('"')&.split(".")&.last
+      def self.bare(name)
+        name.delete('"').split(".").last
       end
-
-      def self.head(sql)
-        sql.byteslice(0, HEAD_BYTES).b
-      end
-      private_class_method :head
+      private_class_method :bare
 
       # @param sql [String]
       def initialize(sql)

@@ -15,7 +15,8 @@ module ReplicatesTo
       # @yield sends it
       # @return [Object] the block's value
       def around(connection, sql, &block)
-        database = noted?(sql) && database_of(connection, sql)
+        tables = Statement.tables(sql) if noted?
+        database = tables && Registry.databases_of(connection.pool).values_at(*tables).compact.first
         return yield unless database
 
         above = ReplicatesTo.publisher.horizon(database)
@@ -26,20 +27,10 @@ module ReplicatesTo
         yield
       end
 
-      def noted?(sql)
-        ReplicatesTo.configured? && Statement.writes_rows?(sql) && Triggers.on? && Noting.on?
+      def noted?
+        ReplicatesTo.configured? && Triggers.on? && Noting.on?
       end
       private_class_method :noted?
-
-      # @return [String, nil] name of the connection whose tables the statement writes to
-      def database_of(connection, sql)
-        databases = Registry.databases_of(connection.pool)
-        return if databases.empty?
-
-        table = Statement.table(sql)
-        table ? databases[table] : databases.find { |name, _| sql.include?(name) }&.last
-      end
-      private_class_method :database_of
 
       def yield_and_look(connection, database, above)
         yield.tap { ReplicatesTo.publisher.committed(connection, database, [], above: above) { nil } }
