@@ -49,6 +49,27 @@ ADAPTERS.each do |adapter|
       noted.reject { |_, _, operation| operation == "fan_out" }
     end
 
+    # As triggers leave them, a row for each statement.
+    it "follows what several statements of one transaction left together, each association once", if: adapter == :postgresql do
+      books(2)
+      unnoted { Portrait.create!(author: author) }
+      ids = ActiveRecord::Base.transaction { [fan_out(:books), fan_out(:portrait), fan_out(:books)] }
+      2.times { described_class.new(context, "ActiveRecord::Base", ids.last, ids.first(2)).run }
+      expect(notes.map(&:first)).to contain_exactly("Book", "Book", "Portrait")
+      expect(ids.map { |id| left(id) }).to eq([nil] * 3)
+    end
+
+    it "leaves one that has begun to itself", if: adapter == :postgresql do
+      all = books(2)
+      ids = ActiveRecord::Base.transaction { Array.new(2) { fan_out(:books) } }
+      ActiveRecord::Base.connection.execute(<<~SQL)
+        update replicates_to_outbox set keys = '{"books":"[#{all.first.id}]"}' where id = #{ids.first}
+      SQL
+      described_class.new(context, "ActiveRecord::Base", ids.last, ids.first(1)).run
+      expect(notes.size).to eq(2)
+      expect(left(ids.first)).to eq("books" => "[#{all.first.id}]")
+    end
+
     it "notes dependants in the order of their keys, a slice each, and leaves when there are no more" do
       stub_const("ReplicatesTo::FanOut::Slice::SIZE", 2)
       all = books(5)

@@ -139,6 +139,16 @@ RSpec.describe "publishing what triggers noted" do
       expect(noted).to eq([])
     end
 
+    it "follows the dependants of an owner once, however often a transaction writes it" do
+      author = Author.create!(name: "Ann")
+      2.times { |n| author.books.create!(title: "B#{n}") }
+      books = ReplicatesTo::Testing.during do
+        Author.transaction { 5.times { |n| sql("update authors set name = 'A#{n}'") } }
+      end.first
+      expect(books.map(&:key)).to match_array(Book.ids.map(&:to_s))
+      expect(noted).to eq([])
+    end
+
     it "happens inside a transaction of fixtures" do
       connection = ActiveRecord::Base.connection
       connection.begin_transaction(joinable: false)

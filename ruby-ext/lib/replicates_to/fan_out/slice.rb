@@ -22,10 +22,12 @@ module ReplicatesTo
       # @param context [Publisher::Context, Memory::Context] where the outboxes are
       # @param database [String] the fan-out's
       # @param id [Integer] its outbox row
-      def initialize(context, database, id)
+      # @param others [Array<Integer>] those that its transaction left of the same owner, statement by statement
+      def initialize(context, database, id, others = [])
         @context = context
         @database = database
         @id = id
+        @others = others
       end
 
       # @return [Noted, nil] nil when there was nothing to do, or another process is doing it
@@ -33,13 +35,27 @@ module ReplicatesTo
       def run
         @context.within(@database) do |outbox|
           outbox.locking do
-            row = outbox.find_locked(ReplicatesTo.config["source"], @id)
+            row = find(outbox)
             row && (row.keys.key?(ITSELF) ? note_itself(outbox, row) : note_dependants(outbox, row))
           end
         end
       end
 
       private
+
+      # What has not begun yet is followed together: an owner that each of its children touches would otherwise have all of
+      # them published as often as there are.
+      def find(outbox)
+        rows = outbox.find_locked(ReplicatesTo.config["source"], [@id, *@others])
+        own = rows.find { |row| row.id == @id }
+        return own unless own && begins?(own)
+
+        Outbox::Row.coalesce(rows.select { |row| begins?(row) }).last.tap { |row| outbox.delete(row.merged.to_a) }
+      end
+
+      def begins?(row)
+        row.keys.any? && row.keys.values.none? && !row.keys.key?(ITSELF)
+      end
 
       def note_dependants(outbox, row)
         model = model_of(row)

@@ -181,8 +181,8 @@ module ReplicatesTo
 
       private
 
-      def lock_free_ids(id)
-        ids("select id from replicates_to_outbox where id = %<id>s for update skip locked", id: id)
+      def lock_free_ids(ids)
+        ids("select id from replicates_to_outbox where id in (%<ids>s) for update skip locked", ids: ids)
       end
 
       def draw

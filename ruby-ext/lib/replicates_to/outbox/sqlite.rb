@@ -134,8 +134,8 @@ module ReplicatesTo
 
       private
 
-      def lock_free_ids(id)
-        [id]
+      def lock_free_ids(ids)
+        ids
       end
 
       # Written inside an immediate transaction, the id is above every id of a committed change and below every later one,

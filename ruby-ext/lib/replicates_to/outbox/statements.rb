@@ -58,10 +58,11 @@ module ReplicatesTo
         SQL
       end
 
-      # @return [Row, nil] of a fan-out, which nobody else touches until this transaction ends; nil when it is gone, or another
-      #   process is at it
-      def find_locked(source, id)
-        find(source, lock_free_ids(id)).first
+      # @param ids [Array<Integer>] of fan-outs
+      # @return [Array<Row>] which nobody else touches until this transaction ends, without those that are gone, or that another
+      #   process is at
+      def find_locked(source, ids)
+        find(source, lock_free_ids(ids))
       end
 
       # A fan-out goes on behind the dependants that were noted.

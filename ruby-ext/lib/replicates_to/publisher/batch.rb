@@ -15,6 +15,7 @@ module ReplicatesTo
 
       # @return [Array<Change>]
       # @yieldparam id [Integer] of a row that is a fan-out, and nothing to publish
+      # @yieldparam others [Array<Integer>] of rows that it stands for
       # @raise [ActiveRecord::StatementInvalid] when a statement failed, which spoils the transaction for all rows
       # @raise [ConfigurationError] when the database cannot give versions
       def read(&block)
@@ -33,7 +34,7 @@ module ReplicatesTo
           next if found.any? { |row| row.generation.nil? }
 
           fan_outs, rows = found.partition(&:fan_out?)
-          fan_outs.each { |row| yield row.id }
+          Outbox::Row.coalesce(fan_outs).each { |row| yield row.id, row.merged.to_a }
           Outbox::Row.coalesce(rows).group_by(&:model).flat_map { |name, of_model| changes(name, of_model) }
         end
       end

@@ -64,7 +64,7 @@ module ReplicatesTo
         return if ids.empty?
 
         changes = context.within(database) do |outbox|
-          outbox.patiently { Batch.new(outbox, ids).read { |id| @fan_outs.add(database, id) } }
+          outbox.patiently { Batch.new(outbox, ids).read { |id, others| @fan_outs.add(database, id, others) } }
         end
         changes.group_by { |change| change.row.model }.each { |model, of_model| enqueue(database, model, of_model) }
       rescue StandardError => e

@@ -21,9 +21,10 @@ module ReplicatesTo
 
       # @param database [String]
       # @param id [Integer] outbox row
+      # @param others [Array<Integer>] outbox rows that it stands for
       # @return [void]
-      def add(database, id)
-        @waiting[[database, id]] = true if @waiting.size < WAITING_MAX
+      def add(database, id, others = [])
+        @waiting[[database, id]] = others if @waiting.size < WAITING_MAX
       end
 
       # @param context [Context, Memory::Context]
@@ -40,13 +41,13 @@ module ReplicatesTo
       private
 
       def take
-        @waiting.shift.first
+        @waiting.shift.flatten(1)
       end
 
       # @return [Integer] rows that were made
-      def advance(context, database, id)
+      def advance(context, database, id, *others)
         noted = begin
-          FanOut::Slice.new(context, database, id).run
+          FanOut::Slice.new(context, database, id, others).run
         rescue StandardError => e
           yield database, [id], e
           nil
