@@ -57,7 +57,7 @@ RSpec.describe "Values whose class decides", :native do
   it "refuses them inside of JSON too, unless they say what their JSON is" do
     point = Struct.new(:x) { def as_json = {"x" => x} }
     expect(dynamic({"at" => point.new(BigDecimal("1.50"))})).to eq([:json, "{\"at\":{\"x\":\"1.5\"}}"])
-    expect { dynamic({"at" => 1..2}) }.to raise_error(ReplicatesTo::EncodeError, "field: a Range is not a value with a wire type")
+    expect { dynamic({"at" => Object.new}) }.to raise_error(ReplicatesTo::EncodeError, "field: an Object is not a value with a wire type")
     expect { dynamic(point.new(1)) }.to raise_error(ReplicatesTo::EncodeError, /is not a value with a wire type/)
   end
 
@@ -72,7 +72,7 @@ RSpec.describe "Values whose class decides", :native do
       "time_of_day" => ["time_of_day", 24_360_123_456_000], "decimal" => ["decimal", "10.50"],
       "durations" => ["P1DT2H", "PT0S", "P2W", "P1WT1H", "P1M15D", "P-1Y-2M3DT-4H-5M-6.5S", "PT0.000001S", "PT1234567.25S",
                       "PT0.333333333S", "P1.5D", "PT90M"],
-      "json" => ["json", "{\"at\":\"2026-11-22T06:46:00.123456Z\",\"price\":\"1.5\",\"for\":\"PT1H\",\"set\":[1,2]}"],
+      "json" => ["json", "{\"at\":\"2026-11-22T06:46:00.123456Z\",\"price\":\"1.5\",\"for\":\"PT1H\",\"set\":[1,2],\"days\":\"1..2\"}"],
       "any object" => "field: an Object is not a value with a wire type"
     )
   end

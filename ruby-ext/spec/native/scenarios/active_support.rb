@@ -25,6 +25,6 @@ puts JSON.generate(
   time_of_day: wire(:time_of_day, zoned),
   durations: durations.map { |duration| wire(:dynamic, duration).last },
   decimal: wire(:decimal, BigDecimal("10.5"), scale: 2),
-  json: wire(:dynamic, {at: zoned, price: BigDecimal("1.5"), for: 1.hour, set: Set[1, 2]}),
+  json: wire(:dynamic, {at: zoned, price: BigDecimal("1.5"), for: 1.hour, set: Set[1, 2], days: 1..2}),
   "any object": refusal
 )
