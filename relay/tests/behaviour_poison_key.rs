@@ -97,6 +97,39 @@ fn a_key_that_always_fails_is_exhausted_alone_and_a_retry_delivers_it_once_the_c
 }
 
 #[test]
+fn a_route_may_have_a_smaller_budget_than_its_destination() {
+    let scene = Scene::new();
+    let consumer = StubServer::start(refuse_poison);
+    let config = RelayConfig::new(&scene)
+        .destination("billing", &consumer.url(), SHORT_RETRIES)
+        .section(
+            "destinations.billing.routes.Owner",
+            "retry = { max_retries = 1 }",
+        );
+    let relay = RelayProcess::start_ready(BINARY, config);
+    let producer = Producer::new();
+    for model in ["Owner", "Vehicle"] {
+        let topic = scene.create_topic("monolith", "billing", model, 1);
+        producer.send(&topic, &Record::new("monolith", model, POISON).version(1));
+    }
+    producer.flush();
+
+    wait_until("both are exhausted", PATIENCE, || {
+        let failures = failures(&relay);
+        failures.len() == 2
+            && failures
+                .iter()
+                .all(|failure| failure["state"] == "exhausted")
+    });
+    for (model, attempts) in [("Owner", 2), ("Vehicle", CHARGED_MAX)] {
+        let failures = failures(&relay);
+        let failure = failures.iter().find(|failure| failure["model"] == model);
+        assert_eq!(failure.unwrap()["attempts"], attempts, "{model}");
+    }
+    assert_eq!(requests_of(&consumer, POISON), 2 + CHARGED_MAX);
+}
+
+#[test]
 fn a_newer_version_supersedes_an_exhausted_one_once_it_is_delivered() {
     let scene = Scene::new();
     let topic = scene.create_topic("monolith", "billing", "Vehicle", 1);
