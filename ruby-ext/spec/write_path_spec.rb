@@ -249,7 +249,9 @@ COVERAGES.each do |adapter, coverage|
       stale = Vehicle.find(vehicle.id)
       ReplicatesTo.disabled { vehicle.becomes!(Truck).save! }
       stale.destroy!
-      Vehicle.connection.execute("insert into vehicles (id, created_at, updated_at) values (7, '2026-11-22', '2026-11-22')")
+      ReplicatesTo.disabled do
+        Vehicle.connection.execute("insert into vehicles (id, created_at, updated_at) values (7, '2026-11-22', '2026-11-22')")
+      end
       Vehicle.find(7).destroy!
       expect(noted).to eq([["Truck", vehicle.id, "delete"], ["Vehicle", 7, "delete"]])
     end
@@ -258,8 +260,10 @@ COVERAGES.each do |adapter, coverage|
       truck = ReplicatesTo.disabled { Truck.create!(plate: "KA-2") }
       id = truck.id
       truck.becomes!(Vehicle).update!(id: id + 1_000)
-      expect(noted).to contain_exactly(["Vehicle", id, "update"], ["Vehicle", id + 1_000, "create"],
-                                       ["Truck", id, "update"], ["Truck", id + 1_000, "create"])
+      real = [["Truck", id, "update"], ["Vehicle", id + 1_000, "create"]]
+      # Triggers know which class each of them was.
+      possible = [["Vehicle", id, "update"], ["Truck", id + 1_000, "create"]]
+      expect(noted).to match_array(coverage == "triggers" ? real : real + possible)
     end
 
     it "notes a row of a subclass under that class" do
