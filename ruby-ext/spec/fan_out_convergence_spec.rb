@@ -19,25 +19,16 @@ RSpec.describe "concurrent changes of owners and their dependants" do
     [Book, Editor].each { |model| Topic.new(ReplicatesTo.mapping(model, :billing).topic).create(partitions: 4) }
   end
 
-  # All of them begin at once, however long they took to start.
   def writers(seconds)
-    processes = Array.new(2) do
-      OwnProcess.start(@database, <<~RUBY)
-        require #{File.expand_path('support/readership', __dir__).inspect}
-        # Slices that end in the middle, publishers that are now quick, now slow, and callbacks that raise.
-        ReplicatesTo::FanOut::Slice.send(:remove_const, :SIZE)
-        ReplicatesTo::FanOut::Slice::SIZE = 3
-        Book.computing = -> { sleep(rand * 0.02) if rand < 0.05 }
-        Author.after_write = ->(_) { raise "callback" if rand < 0.05 }
-        puts "ready"
-        begun = Float(gets)
-        Waiting.until_true { Time.now.to_f >= begun }
-        Readership.new(begun: begun, seconds: #{seconds}).run
-      RUBY
-    end
-    processes.each { |process| process.await("ready") }
-    begun = Time.now.to_f + 0.5
-    processes.each { |process| process.say(begun) }
+    OwnProcess.start_together(@database, 2, <<~RUBY)
+      require #{File.expand_path('support/readership', __dir__).inspect}
+      # Slices that end in the middle, publishers that are now quick, now slow, and callbacks that raise.
+      ReplicatesTo::FanOut::Slice.send(:remove_const, :SIZE)
+      ReplicatesTo::FanOut::Slice::SIZE = 3
+      Book.computing = -> { sleep(rand * 0.02) if rand < 0.05 }
+      Author.after_write = ->(_) { raise "callback" if rand < 0.05 }
+      Readership.new(begun: starting_time, seconds: #{seconds}).run
+    RUBY
   end
 
   def create_rows(moments)

@@ -60,11 +60,19 @@ class Readership
 
   public
 
-  KINDS = %i[rename rename rename_in_bulk rename_quietly rename_and_think_again move_house vanish retitle move_book move_books withdraw
+  KINDS = %i[rename rename_slowly rename_slowly rename_in_bulk rename_quietly rename_and_think_again move_house vanish retitle move_book move_books withdraw
              publish_book sign part].freeze
 
   def rename(author, *)
     author.update!(name: name)
+  end
+
+  # Long enough for a book to come and be published before this is seen.
+  def rename_slowly(author, *)
+    Author.transaction do
+      author.update!(name: name)
+      sleep(0.05 + (rand * 0.1))
+    end
   end
 
   def rename_in_bulk(author, other, *)
