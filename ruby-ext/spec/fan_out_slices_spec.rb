@@ -111,6 +111,13 @@ ADAPTERS.each do |adapter|
       expect(noted).to eq([["Editor", editor.id, "update"]])
     end
 
+    it "follows an association through a table without a model" do
+      Author.has_and_belongs_to_many :coeditors, class_name: "Editor", join_table: "contracts", association_foreign_key: :editor_id
+      editor = unnoted { Editor.create!(name: "Ed").tap { |one| Contract.create!(author: author, editor: one) } }
+      run_to_the_end(fan_out(:coeditors))
+      expect(noted).to eq([["Editor", editor.id, "update"]])
+    end
+
     it "follows an association with a scope" do
       Author.has_many :loud_books, -> { where(title: "LOUD").order(title: :desc).limit(1) }, class_name: "Book"
       books(1)
