@@ -88,6 +88,20 @@ ADAPTERS.each do |adapter|
       ActiveSupport::Notifications.unsubscribe(subscriber)
     end
 
+    it "is not idle while a fan-out waits for its turn" do
+      books(1)
+      id = outbox.insert("monolith", [note("Author", "[#{author.id}]", "fan_out")]).first
+      kept = ReplicatesTo::Memory::Kept.new
+      context = ReplicatesTo::Memory::Context.new(ActiveRecord::Base.connection, "ActiveRecord::Base")
+      delivery = ReplicatesTo::Publisher::Delivery.new(producer: ReplicatesTo::Memory::Producer.new(kept), context: context)
+      delivery.publish("ActiveRecord::Base", [id])
+      expect(delivery).not_to be_idle
+      delivery.fan_out
+      delivery.settle_reports
+      expect(delivery).to be_idle
+      expect(kept.added).to eq(1)
+    end
+
     it "marks a fan-out that cannot go on, tells why, and tries again when its time comes" do
       events = []
       subscriber = ActiveSupport::Notifications.subscribe("error.replicates_to") { |*, payload| events << payload }

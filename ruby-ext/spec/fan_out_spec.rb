@@ -104,7 +104,7 @@ COVERAGES.each do |adapter, coverage|
       stub_const("Pamphlet", Class.new(ActiveRecord::Base))
       Pamphlet.table_name = "books"
       Pamphlet.belongs_to :author, touch: true
-      Pamphlet.create!(title: "P", author: author)
+      Pamphlet.create!(title: "P", author: Author.find(author.id))
       expect(followed).to eq(%w[awards editors portrait])
     end
 

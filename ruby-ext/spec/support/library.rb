@@ -28,11 +28,12 @@ class Author < ActiveRecord::Base
   include ReplicatesTo
 
   class << self
-    # Code that an example runs in the first callback after every save.
+    # Code that an example runs in the first callback after a row was written.
     attr_accessor :after_write
   end
 
-  after_save { self.class.after_write&.call(self) }
+  after_create { self.class.after_write&.call(self) }
+  after_update { self.class.after_write&.call(self) }
 
   republishes :books, if: :saved_change_to_name?
   republishes :portrait

@@ -60,8 +60,10 @@ class Readership
 
   public
 
-  KINDS = %i[rename rename_slowly rename_slowly rename_in_bulk rename_quietly rename_and_think_again move_house vanish retitle move_book move_books withdraw
-             publish_book sign part].freeze
+  KINDS = %i[
+    rename rename_slowly rename_slowly rename_in_bulk rename_quietly rename_and_think_again move_house vanish retitle
+    move_book move_books withdraw publish_book sign part
+  ].freeze
 
   def rename(author, *)
     author.update!(name: name)
