@@ -116,6 +116,8 @@ ADAPTERS.each do |adapter|
       editor = unnoted { Editor.create!(name: "Ed").tap { |one| Contract.create!(author: author, editor: one) } }
       run_to_the_end(fan_out(:coeditors))
       expect(noted).to eq([["Editor", editor.id, "update"]])
+    ensure
+      Author.send(:remove_const, :HABTM_Coeditors)
     end
 
     it "follows an association with a scope" do
