@@ -93,6 +93,16 @@ ADAPTERS.each do |adapter|
         ActiveRecord::Base.connection.rename_table(:elsewhere, :replicates_to_outbox)
       end
 
+      it "says which columns the outbox lacks, and so does the first write" do
+        ActiveRecord::Base.connection.execute("alter table replicates_to_outbox rename destinations to elsewhere")
+        expect(check(CREATE_TOPICS: "1")).to eq(1)
+        expect(lines).to include(/\AFAIL  outbox              table replicates_to_outbox has no destinations: add what the migration/)
+        ReplicatesTo::Outbox::Statements.verified.clear
+        expect { Vehicle.create! }.to raise_error(ReplicatesTo::ConfigurationError, /has no destinations/)
+      ensure
+        ActiveRecord::Base.connection.execute("alter table replicates_to_outbox rename elsewhere to destinations")
+      end
+
       if adapter == :postgresql
         it "says that a database does not answer, and goes on to the rest" do
           ActiveRecord::Base.establish_connection(@database.config.merge(url: "postgres://127.0.0.1:1/nowhere"))

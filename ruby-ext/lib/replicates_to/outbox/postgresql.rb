@@ -155,20 +155,6 @@ module ReplicatesTo
         "replicates_to_outbox, CACHE 1"
       end
 
-      # @return [String, nil] why its ids cannot be versions
-      def fault
-        return MISSING unless exists?
-
-        cache = select(<<~SQL).first&.fetch("seqcache")
-          select seqcache from pg_sequence where seqrelid = pg_get_serial_sequence('replicates_to_outbox', 'id')::regclass
-        SQL
-        return "replicates_to_outbox.id has no sequence, so its ids cannot be versions" unless cache
-
-        return if cache == 1
-
-        "the sequence of replicates_to_outbox has CACHE #{cache}, which hands out ids in another order than rows are written: it must be 1"
-      end
-
       # @return [Object] the database's time in so many seconds, for {SQL}
       def later(seconds)
         Arel.sql("clock_timestamp() + interval '#{seconds.to_f} seconds'")
@@ -180,6 +166,16 @@ module ReplicatesTo
       end
 
       private
+
+      def ids_fault
+        cache = select(<<~SQL).first&.fetch("seqcache")
+          select seqcache from pg_sequence where seqrelid = pg_get_serial_sequence('replicates_to_outbox', 'id')::regclass
+        SQL
+        return "replicates_to_outbox.id has no sequence, so its ids cannot be versions" unless cache
+        return if cache == 1
+
+        "the sequence of replicates_to_outbox has CACHE #{cache}, which hands out ids in another order than rows are written: it must be 1"
+      end
 
       def lock_free_ids(ids)
         ids("select id from replicates_to_outbox where id in (%<ids>s) for update skip locked", ids: ids)

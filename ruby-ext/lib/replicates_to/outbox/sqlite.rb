@@ -112,16 +112,6 @@ module ReplicatesTo
         "replicates_to_outbox, AUTOINCREMENT"
       end
 
-      # @return [String, nil] why its ids cannot be versions
-      def fault
-        return MISSING unless exists?
-
-        declared = select("select sql from sqlite_master where name = 'replicates_to_outbox'").first["sql"]
-        return if declared.match?(/autoincrement/i)
-
-        "replicates_to_outbox.id is not AUTOINCREMENT, so ids would be handed out twice and cannot be versions"
-      end
-
       # @return [Object] the database's time in so many seconds, for {SQL}
       def later(seconds)
         (Time.now.utc + seconds).strftime(TIME)
@@ -133,6 +123,13 @@ module ReplicatesTo
       end
 
       private
+
+      def ids_fault
+        declared = select("select sql from sqlite_master where name = 'replicates_to_outbox'").first["sql"]
+        return if declared.match?(/autoincrement/i)
+
+        "replicates_to_outbox.id is not AUTOINCREMENT, so ids would be handed out twice and cannot be versions"
+      end
 
       def lock_free_ids(ids)
         ids

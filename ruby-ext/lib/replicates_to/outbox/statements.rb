@@ -13,6 +13,7 @@ module ReplicatesTo
 
       # Columns that a note fills, in the order of {Note#columns}.
       COLUMNS = %w[model primary_key operation keys origin destinations].freeze
+      EVERY_COLUMN = ["id", "source", *COLUMNS, "transaction_id", "created_at", "attempts", "error", "next_at"].freeze
 
       # What the names of columns begin with that a covered statement returns for the outbox alone.
       OWN = "replicates_to_"
@@ -28,6 +29,11 @@ module ReplicatesTo
         raise ConfigurationError, fault if fault
 
         Statements.verified << database
+      end
+
+      # @return [String, nil] why rows cannot be noted in it, or its ids not be versions
+      def fault
+        exists? ? columns_fault || ids_fault : MISSING
       end
 
       # @return [Set] databases whose outbox was found right
@@ -138,6 +144,14 @@ module ReplicatesTo
       end
 
       private
+
+      # An outbox that an older version's migration made would end in the database's error, in the middle of a write.
+      def columns_fault
+        lacking = EVERY_COLUMN - @connection.columns("replicates_to_outbox").map(&:name)
+        return if lacking.empty?
+
+        "table replicates_to_outbox has no #{lacking.to_sentence(locale: :en)}: add what the migration of rails g replicates_to:install has now"
+      end
 
       def returning(cover)
         list = cover.columns.map { |column| "#{@connection.quote_column_name(column)} as #{own(cover, column)}" }
