@@ -19,17 +19,36 @@ class Car < ActiveRecord::Base
   replicates_to :billing, only: %i[plate number]
 end
 
+# The same for triggers: its table has them.
+class Lorry < ActiveRecord::Base
+  include ReplicatesTo
+
+  replicates_to :billing, only: %i[plate number]
+end
+
 # One benchmark's database, and what is measured on it.
 module Stage
+  WITHOUT = "without the gem"
+  # How a change is noted, if it is; coverage is the configuration's.
+  Way = Struct.new(:name, :model, :coverage, :noted) do
+    def within(&block)
+      noted ? yield : ReplicatesTo.disabled(&block)
+    end
+  end
+  WAYS = [
+    Way.new("callbacks", Car, "callbacks", true), Way.new("triggers", Lorry, "triggers", true), Way.new(WITHOUT, Car, "callbacks", false)
+  ].freeze
+
   module_function
 
-  # @yield with the tables and the topic made
+  # @yield with the tables and the topics made
   def set
     database = Database.create(:postgresql)
     configure
     ActiveRecord::Base.establish_connection(database.config)
     Models.migration_class.new.tap { |migration| migration.verbose = false }.migrate(:up)
-    create_table
+    [Car, Lorry].each { |model| create_table(model) }
+    Lorry.connection.execute(ReplicatesTo::Triggers::Definition.new(Lorry).create)
     yield
     ReplicatesTo.close
   ensure
@@ -40,21 +59,28 @@ module Stage
   # Milliseconds of each way, in rounds that take turns; what a round leaves to do is done before the next one. The
   # first round warms up.
   #
-  # @param ways [Hash{String => #call}]
+  # @param work [#call] what is measured, given a model
   # @yield after each round of a way
-  # @return [Hash{String => Array<Float>}] sorted
-  def rounds(number, ways)
-    samples = ways.transform_values { [] }
+  # @return [Hash{String => Array<Float>}] sorted, by the name of the way
+  def rounds(number, work)
+    samples = WAYS.to_h { |way| [way.name, []] }
     (number + 1).times do |round|
-      ways.each do |name, way|
+      WAYS.each do |way|
+        cover(way)
         GC.start
         started = monotonic
-        way.call
-        samples[name] << ((monotonic - started) * 1_000) unless round.zero?
-        yield
+        way.within { work.call(way.model) }
+        samples[way.name] << ((monotonic - started) * 1_000) unless round.zero?
+        yield way
       end
     end
     samples.transform_values(&:sort)
+  end
+
+  # @param way [Way] which the configuration is to have now
+  # @return [void]
+  def cover(way)
+    ReplicatesTo.configure { |c| c.coverage = way.coverage }
   end
 
   # @return [Integer] statements that the block runs in this thread, BEGIN and COMMIT left out
@@ -67,16 +93,18 @@ module Stage
   end
 
   # @param per [Integer] what one round's time is divided by
-  # @return [void] one result as a line of JSON
-  def report(name, unit, samples, baseline, records:, per: 1, settings: {})
+  # @param settings [Hash{String => Hash}] by the name of the way
+  # @return [void] each way with the gem as a line of JSON, beside the one without
+  def report(name, unit, samples, records:, per: 1, settings: {})
     median = samples.transform_values { |sorted| sorted[sorted.size / 2] * 1_000 / per }
-    (ours, own), (theirs, other) = samples.first, [baseline, samples.fetch(baseline)]
-    puts JSON.generate(
-      name: name, unit: unit, value: median[ours].round(1), min: (own.first * 1_000 / per).round(1), median: median[ours].round(1),
-      p99: (own[(own.size * 0.99).ceil - 1] * 1_000 / per).round(1), samples: own.size, records: records * own.size,
-      cpu_us_per_record: nil, records_per_second: (records * own.size / own.sum * 1_000).round, settings: settings,
-      baseline: {name: theirs, value: median[theirs].round(1), ratio: (median[ours] / median[theirs]).round(2), samples: other.size}
-    )
+    samples.except(WITHOUT).each do |way, own|
+      puts JSON.generate(
+        name: "#{name}, #{way}", unit: unit, value: median[way].round(1), min: (own.first * 1_000 / per).round(1), median: median[way].round(1),
+        p99: (own[(own.size * 0.99).ceil - 1] * 1_000 / per).round(1), samples: own.size, records: records * own.size,
+        cpu_us_per_record: nil, records_per_second: (records * own.size / own.sum * 1_000).round, settings: settings.fetch(way, {}),
+        baseline: {name: WITHOUT, value: median[WITHOUT].round(1), ratio: (median[way] / median[WITHOUT]).round(2), samples: samples[WITHOUT].size}
+      )
+    end
   end
 
   def configure
@@ -90,15 +118,15 @@ module Stage
   end
   private_class_method :configure
 
-  def create_table
-    ActiveRecord::Base.connection.create_table(:cars) do |t|
+  def create_table(model)
+    ActiveRecord::Base.connection.create_table(model.table_name) do |t|
       t.string :plate
       t.bigint :number, null: false, default: 0
       t.timestamps
     end
-    Car.reset_column_information
+    model.reset_column_information
     producer = ReplicatesTo::Kafka.producer
-    producer.create_topic(ReplicatesTo.mapping(Car, :billing).topic, 8, -1, 30)
+    producer.create_topic(ReplicatesTo.mapping(model, :billing).topic, 8, -1, 30)
     producer.close(0)
   end
   private_class_method :create_table
