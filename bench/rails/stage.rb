@@ -96,15 +96,20 @@ module Stage
   # @param settings [Hash{String => Hash}] by the name of the way
   # @return [void] each way with the gem as a line of JSON, beside the one without
   def report(name, unit, samples, records:, per: 1, settings: {})
-    median = samples.transform_values { |sorted| sorted[sorted.size / 2] * 1_000 / per }
-    samples.except(WITHOUT).each do |way, own|
+    per_unit = samples.transform_values { |sorted| sorted.map { |milliseconds| milliseconds * 1_000 / per } }
+    without = per_unit.delete(WITHOUT)
+    per_unit.each do |way, own|
       puts JSON.generate(
-        name: "#{name}, #{way}", unit: unit, value: median[way].round(1), min: (own.first * 1_000 / per).round(1), median: median[way].round(1),
-        p99: (own[(own.size * 0.99).ceil - 1] * 1_000 / per).round(1), samples: own.size, records: records * own.size,
-        cpu_us_per_record: nil, records_per_second: (records * own.size / own.sum * 1_000).round, settings: settings.fetch(way, {}),
-        baseline: {name: WITHOUT, value: median[WITHOUT].round(1), ratio: (median[way] / median[WITHOUT]).round(2), samples: samples[WITHOUT].size}
+        name: "#{name}, #{way}", unit: unit, value: median(own), min: own.first.round(1), median: median(own),
+        p99: own[(own.size * 0.99).ceil - 1].round(1), samples: own.size, records: records * own.size, cpu_us_per_record: nil,
+        records_per_second: (records * own.size / samples[way].sum * 1_000).round, settings: settings.fetch(way, {}),
+        baseline: {name: WITHOUT, value: median(without), ratio: (median(own) / median(without)).round(2), samples: without.size}
       )
     end
+  end
+
+  def median(sorted)
+    sorted[sorted.size / 2].round(1)
   end
 
   def configure

@@ -1,107 +1,12 @@
 # frozen_string_literal: true
 
+require "replicates_to/bulk_writes/cover"
+require "replicates_to/bulk_writes/naming"
+
 module ReplicatesTo
   # Writes that name no rows. The statement itself says which rows it changed, while it holds their locks, and each gets
   # its outbox row then and there: picking the rows first would miss some.
   module BulkWrites
-    # How the rows that one statement changes are noted: under which operation, and which classes' rows they are; fan_outs are
-    # the classes whose rows have others republished, and followed is what, by class. leaving says that rows leave a class, or
-    # go, so that their keys are noted. returning says of an insert whether it returns columns to its caller; nil is a
-    # statement that returns how many rows.
-    Cover = Struct.new(:model, :operation, :classes, :fan_outs, :followed, :leaving, :returning, keyword_init: true) do
-      # @return [Array<(Naming, String)>] every row is noted once for each of these, if it has a class there
-      def notes
-        classes.map { |naming| [naming, operation] } + fan_outs.map { |naming| [naming, FanOut::OPERATION] }
-      end
-
-      # @return [Key] by which the rows are found again
-      def primary_key
-        @primary_key ||= PrimaryKey.of(model)
-      end
-
-      # @param operation [String] of a note
-      # @return [Boolean] whether it is to tell the keys of its row
-      def keyed?(operation)
-        leaving && operation != FanOut::OPERATION
-      end
-
-      # @return [Array<String>] columns that say which rows they were, of which class, and which keys a row had that left
-      def columns
-        @columns ||= [*primary_key.names, *notes.filter_map { |naming, _| naming.column }, *keys.flat_map(&:names)].uniq
-      end
-
-      private
-
-      def keys
-        leaving ? classes.flat_map(&:models).flat_map { |one| one.replicates_to_keys.values } : []
-      end
-    end
-
-    # The class of a row: that of its single-table-inheritance column, if it has one.
-    class Naming
-      # @return [String, nil] the column
-      attr_reader :column
-      # @return [Hash{String => Class}] the class by the column's value
-      attr_reader :classes
-      # @return [Class, nil] for any other value; nil when such rows are not meant
-      attr_reader :default
-
-      # @param base [Class] the base class of a table
-      # @return [Naming] of its replicated classes
-      def self.replicated(base)
-        new(base) { |model| model.respond_to?(:replicates?) && model.replicates? }
-      end
-
-      # @param base [Class] the base class of a table
-      # @return [Naming] of those that are replicated or have others republished
-      def self.noted(base)
-        new(base) { |model| model.respond_to?(:noted?) && model.noted? }
-      end
-
-      # @param base [Class] the base class of a table
-      # @yieldparam model [Class]
-      # @yieldreturn [Boolean] whether its rows are meant
-      def initialize(base, &meant)
-        @column = base.inheritance_column if base.columns_hash.key?(base.inheritance_column)
-        named = [base, *(@column ? base.descendants : [])].select(&meant)
-        @default = named.delete(base)
-        @classes = named.index_by(&:sti_name)
-      end
-
-      # @return [Boolean] whether no row is meant
-      def empty?
-        models.empty?
-      end
-
-      # @param value [String, nil] of the column
-      # @return [Class, nil]
-      def of(value)
-        classes.fetch(value, default)
-      end
-
-      # @return [Array<Class>] that a row may be of
-      def models
-        [*default, *classes.values]
-      end
-    end
-
-    # Every row is a row of this class, whatever its column says.
-    Fixed = Struct.new(:default) do
-      def column; end
-
-      def classes
-        {}
-      end
-
-      def of(_)
-        default
-      end
-
-      def models
-        [default]
-      end
-    end
-
     module_function
 
     # @param model [Class] whose table is written

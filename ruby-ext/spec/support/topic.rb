@@ -34,7 +34,9 @@ class Topic
 
   # In the order of the log, partition by partition; of one key, that is the order in which they were sent.
   def records
-    output, error, status = Open3.capture3("kcat", "-b", Services.brokers, "-C", "-t", name, "-e", "-q", "-X", "fetch.wait.max.ms=10", "-f", FORMAT, binmode: true)
+    # The broker would wait half a second for more behind the last record.
+    command = ["kcat", "-b", Services.brokers, "-C", "-t", name, "-e", "-q", "-X", "fetch.wait.max.ms=10", "-f", FORMAT]
+    output, error, status = Open3.capture3(*command, binmode: true)
     raise "kcat: #{error}" unless status.success?
 
     parse(StringIO.new(output)).select { |record| (record.version & ID_MASK) > Topic.baseline }

@@ -150,7 +150,8 @@ module ReplicatesTo
         lacking = EVERY_COLUMN - @connection.columns("replicates_to_outbox").map(&:name)
         return if lacking.empty?
 
-        "table replicates_to_outbox has no #{lacking.to_sentence(locale: :en)}: add what the migration of rails g replicates_to:install has now"
+        "table replicates_to_outbox has no #{lacking.to_sentence(locale: :en)}: " \
+          "add what the migration of rails g replicates_to:install has now"
       end
 
       def returning(cover)
