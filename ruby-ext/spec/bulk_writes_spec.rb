@@ -33,6 +33,8 @@ COVERAGES.each do |adapter, coverage|
     let!(:vehicle) { ReplicatesTo.disabled { Vehicle.create!(plate: "KA-1") } }
     let!(:other) { ReplicatesTo.disabled { Vehicle.create!(plate: "KA-2") } }
     let(:now) { Time.now }
+    # That no row of an earlier example had, either: SQLite goes on above it.
+    let(:free_id) { other.id + 1_000 }
     let(:new_row) { {plate: "KA-3", created_at: now, updated_at: now} }
 
     def all_noted(operation)
@@ -114,25 +116,25 @@ COVERAGES.each do |adapter, coverage|
       end
 
       it "insert_all, leaving out rows that were there" do
-        Vehicle.insert_all([new_row.merge(id: vehicle.id), new_row.merge(id: 70_000)])
-        expect(noted).to eq([["Vehicle", 70_000, "create"]])
+        Vehicle.insert_all([new_row.merge(id: vehicle.id), new_row.merge(id: free_id)])
+        expect(noted).to eq([["Vehicle", free_id, "create"]])
       end
 
       # Triggers tell a row that was inserted from one that was updated.
       upserted = coverage == "triggers" ? "create" : "update"
 
       it "upsert_all, as updates" do
-        Vehicle.upsert_all([new_row.merge(id: vehicle.id), new_row.merge(id: 70_000)])
-        expect(noted).to eq([["Vehicle", vehicle.id, "update"], ["Vehicle", 70_000, upserted]])
+        Vehicle.upsert_all([new_row.merge(id: vehicle.id), new_row.merge(id: free_id)])
+        expect(noted).to eq([["Vehicle", vehicle.id, "update"], ["Vehicle", free_id, upserted]])
         expect(vehicle.reload.plate).to eq("KA-3")
       end
 
       it "insert, upsert and insert_all!" do
-        Vehicle.insert(new_row.merge(id: 70_000))
-        Vehicle.upsert(new_row.merge(id: 70_001))
-        Vehicle.insert_all!([new_row.merge(id: 70_002)])
-        expect(noted.map { |_, id, _| id }).to eq([70_000, 70_001, 70_002])
-        expect { Vehicle.insert!(new_row.merge(id: 70_000)) }.to raise_error(ActiveRecord::RecordNotUnique)
+        Vehicle.insert(new_row.merge(id: free_id))
+        Vehicle.upsert(new_row.merge(id: free_id + 1))
+        Vehicle.insert_all!([new_row.merge(id: free_id + 2)])
+        expect(noted.map { |_, id, _| id }).to eq([free_id, free_id + 1, free_id + 2])
+        expect { Vehicle.insert!(new_row.merge(id: free_id)) }.to raise_error(ActiveRecord::RecordNotUnique)
       end
 
       it "rows whose primary key is text" do
@@ -187,8 +189,8 @@ COVERAGES.each do |adapter, coverage|
       end
 
       it "inserts rows of a subclass" do
-        Vehicle.insert_all([new_row.merge(id: 70_000, type: "Truck")])
-        expect(noted).to eq([["Truck", 70_000, "create"]])
+        Vehicle.insert_all([new_row.merge(id: free_id, type: "Truck")])
+        expect(noted).to eq([["Truck", free_id, "create"]])
       end
     end
 
