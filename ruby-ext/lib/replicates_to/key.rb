@@ -141,8 +141,7 @@ module ReplicatesTo
     # @yieldreturn [String] its value in SQL
     # @return [String]
     def json_sql
-      parts = columns.map { |column| "to_json(#{column.part_sql(yield(column.name))})" }
-      "concat('[', #{parts.join(", ',', ")}, ']')"
+      "'[' || #{columns.map { |column| column.json_sql(yield(column.name)) }.join(" || ',' || ")} || ']'"
     end
 
     private

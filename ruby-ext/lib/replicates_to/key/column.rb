@@ -126,6 +126,12 @@ module ReplicatesTo
         integer? ? expression : sql(expression)
       end
 
+      # @param expression [String] the column's value in PostgreSQL
+      # @return [String] its JSON there; an integer's is its text, at half the price
+      def json_sql(expression)
+        integer? ? sql(expression) : "to_json(#{sql(expression)})::text"
+      end
+
       private
 
       def integer?

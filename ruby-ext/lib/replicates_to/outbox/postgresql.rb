@@ -37,16 +37,16 @@ module ReplicatesTo
         values = {statement: Arel.sql(statement + returning(cover)), source: ReplicatesTo.config["source"], key: Arel.sql(key),
                   origin: Origin.current, notes: Arel.sql(notes.join(", "))}
         # More ids than a publisher takes on need not travel: one more says that they are the sweep's.
-        slice = "[1:#{Publisher::Mailbox::TRANSACTION_ROWS_MAX + 1}]" unless ReplicatesTo.config.memory?
+        limit = "limit #{Publisher::Mailbox::TRANSACTION_ROWS_MAX + 1}" unless ReplicatesTo.config.memory?
         row = @connection.exec_insert_all(fill(<<~SQL, values), name).first
           with changed as (%<statement>s), noted as (
             insert into replicates_to_outbox (source, model, primary_key, operation, keys, origin, created_at)
             select %<source>s, note.model, %<key>s, note.operation, note.keys, %<origin>s, clock_timestamp()
             from changed cross join lateral (values %<notes>s) as note (model, operation, keys) where note.model is not null
             returning id)
-          select (select count(*) from changed) as rows, (select to_json((array_agg(id))#{slice})::text from noted) as ids
+          select (select count(*) from changed) as rows, to_json(array(select id from noted #{limit}))::text as ids
         SQL
-        Covered.new(Integer(row["rows"]), nil, JSON.parse(row["ids"] || "[]"))
+        Covered.new(Integer(row["rows"]), nil, JSON.parse(row["ids"]))
       end
 
       # Takes the next rows that nobody has published, for this process alone: the lock is held for this statement, and

@@ -15,7 +15,7 @@ class ReplicateOwnersByTriggers < ActiveRecord::Migration[6.1]
         elsif tg_op = 'INSERT' then
           insert into replicates_to_outbox (source, model, primary_key, operation, keys, origin, created_at)
           select 'monolith', note.model,
-            concat('[', to_json(new_row."id"), ']'),
+            '[' || new_row."id"::text || ']',
             note.operation, note.keys, nullif(current_setting('replicates_to.origin', true), ''), clock_timestamp()
           from new_rows as new_row
           cross join lateral (
@@ -27,12 +27,12 @@ class ReplicateOwnersByTriggers < ActiveRecord::Migration[6.1]
         elsif tg_op = 'UPDATE' then
           insert into replicates_to_outbox (source, model, primary_key, operation, keys, origin, created_at)
           select 'monolith', note.model,
-            concat('[', to_json(coalesce(new_row."id", old_row."id")), ']'),
+            '[' || coalesce(new_row."id", old_row."id")::text || ']',
             note.operation, note.keys, nullif(current_setting('replicates_to.origin', true), ''), clock_timestamp()
           from old_rows as old_row full join new_rows as new_row on new_row."id" = old_row."id"
           cross join lateral (
             select 'Owner'::text,
-              case when new_row."id" is null then 'delete' when old_row."id" is null then 'create' else 'update' end,
+              case when old_row."id" is null then 'create' else 'update' end,
               null::text
             union select 'Owner'::text,
               'fan_out',
@@ -42,7 +42,7 @@ class ReplicateOwnersByTriggers < ActiveRecord::Migration[6.1]
         elsif tg_op = 'DELETE' then
           insert into replicates_to_outbox (source, model, primary_key, operation, keys, origin, created_at)
           select 'monolith', note.model,
-            concat('[', to_json(old_row."id"), ']'),
+            '[' || old_row."id"::text || ']',
             note.operation, note.keys, nullif(current_setting('replicates_to.origin', true), ''), clock_timestamp()
           from old_rows as old_row
           cross join lateral (

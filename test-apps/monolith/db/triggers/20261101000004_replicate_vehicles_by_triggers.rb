@@ -15,7 +15,7 @@ class ReplicateVehiclesByTriggers < ActiveRecord::Migration[6.1]
         elsif tg_op = 'INSERT' then
           insert into replicates_to_outbox (source, model, primary_key, operation, keys, origin, created_at)
           select 'monolith', note.model,
-            concat('[', to_json(new_row."id"), ']'),
+            '[' || new_row."id"::text || ']',
             note.operation, note.keys, nullif(current_setting('replicates_to.origin', true), ''), clock_timestamp()
           from new_rows as new_row
           cross join lateral (
@@ -27,19 +27,19 @@ class ReplicateVehiclesByTriggers < ActiveRecord::Migration[6.1]
         elsif tg_op = 'UPDATE' then
           insert into replicates_to_outbox (source, model, primary_key, operation, keys, origin, created_at)
           select 'monolith', note.model,
-            concat('[', to_json(coalesce(new_row."id", old_row."id")), ']'),
+            '[' || coalesce(new_row."id", old_row."id")::text || ']',
             note.operation, note.keys, nullif(current_setting('replicates_to.origin', true), ''), clock_timestamp()
           from old_rows as old_row full join new_rows as new_row on new_row."id" = old_row."id"
           cross join lateral (
             select 'Vehicle'::text,
-              case when new_row."id" is null then 'delete' when old_row."id" is null then 'create' else 'update' end,
+              case when old_row."id" is null then 'create' else 'update' end,
               null::text
           ) as note (model, operation, keys)
           where note.model is not null and note.keys is distinct from '{}';
         elsif tg_op = 'DELETE' then
           insert into replicates_to_outbox (source, model, primary_key, operation, keys, origin, created_at)
           select 'monolith', note.model,
-            concat('[', to_json(old_row."id"), ']'),
+            '[' || old_row."id"::text || ']',
             note.operation, note.keys, nullif(current_setting('replicates_to.origin', true), ''), clock_timestamp()
           from old_rows as old_row
           cross join lateral (
