@@ -41,13 +41,14 @@ module Stage
 
   module_function
 
+  # @param more [Integer] columns that are not published, and an index on the first of them
   # @yield with the tables and the topics made
-  def set
+  def set(more: 0)
     database = Database.create(:postgresql)
     configure
     ActiveRecord::Base.establish_connection(database.config)
     Models.migration_class.new.tap { |migration| migration.verbose = false }.migrate(:up)
-    [Car, Lorry].each { |model| create_table(model) }
+    [Car, Lorry].each { |model| create_table(model, more) }
     Lorry.connection.execute(ReplicatesTo::Triggers::Definition.new(Lorry).create)
     yield
     ReplicatesTo.close
@@ -123,11 +124,12 @@ module Stage
   end
   private_class_method :configure
 
-  def create_table(model)
+  def create_table(model, more)
     ActiveRecord::Base.connection.create_table(model.table_name) do |t|
       t.string :plate
       t.bigint :number, null: false, default: 0
       t.timestamps
+      more.times { |number| t.string "more_#{number}", default: "a value of #{number}", index: number.zero? }
     end
     model.reset_column_information
     producer = ReplicatesTo::Kafka.producer
