@@ -17,6 +17,7 @@ mod problem;
 mod process;
 mod quantity;
 mod reference;
+mod route;
 mod secret;
 mod section;
 mod signing;

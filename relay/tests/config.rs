@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use relay_core::settings::{Breaker, LogBody, Retry};
 use replicates_relay::config::{Config, DEFAULTS, Environment, Role, StoreKind};
 
 /// The least that a relay needs.
@@ -70,6 +71,76 @@ fn a_route_beats_a_destination_which_beats_the_defaults() {
         (header.name.as_str(), header.value.as_str()),
         ("x-tenant", "main")
     );
+}
+
+#[test]
+fn every_setting_of_a_route_is_its_own_or_the_destinations() {
+    let environment = Environment::of([
+        ("OWN", "whsec_b3duLW93bi1vd24tb3duLW93bi1vd24tb3du"),
+        ("SHARED", "whsec_c2hhcmVkLXNoYXJlZC1zaGFyZWQtc2hhcmVk"),
+    ]);
+    let text = format!(
+        "{LEAST}
+        timeout = \"3s\"
+        headers = {{ x-tenant = \"main\", x-team = \"a\" }}
+        log_body = \"all\"
+        log_body_max = \"1KiB\"
+        mask = [\"phone\"]
+        signing = {{ secrets = [\"env:SHARED\"] }}
+        retry = {{ base = \"2s\" }}
+        [destinations.billing.routes.Vehicle]
+        timeout = \"4s\"
+        headers = {{ x-team = \"b\" }}
+        log_body = \"none\"
+        log_body_max = \"2KiB\"
+        mask = [\"plate\"]
+        signing = {{ secrets = [\"env:OWN\"] }}
+        retry = {{ max_retries = 5, in_place = 1, base = \"3s\", factor = 2, cap = \"4s\", jitter = 0 }}
+        breaker = {{ failure_ratio = 0.9, min_keys = 9, window = \"9s\" }}
+        [destinations.billing.routes.Driver]
+        "
+    );
+    let config = Config::parse("relay.toml", &text, &environment).unwrap();
+    let billing = &config.destinations[0];
+    let own = billing.route_of("Vehicle");
+    assert_eq!(own.timeout, Duration::from_secs(4));
+    let headers: Vec<_> = own
+        .headers
+        .iter()
+        .map(|header| (header.name.as_str(), header.value.as_str()))
+        .collect();
+    assert_eq!(headers, [("x-team", "b"), ("x-tenant", "main")]);
+    assert_eq!(
+        (own.log_body, own.log_body_bytes_max),
+        (LogBody::None, 2048)
+    );
+    assert_eq!(own.mask, ["plate"]);
+    assert_eq!(own.signing[0].0, b"own-own-own-own-own-own-own");
+    let retry = Retry {
+        max_retries: 5,
+        in_place: 1,
+        base: Duration::from_secs(3),
+        factor: 2.0,
+        cap: Duration::from_secs(4),
+        jitter: 0.0,
+    };
+    assert_eq!(own.retry, retry);
+    let breaker = Breaker {
+        failure_ratio: 0.9,
+        min_keys: 9,
+        window: Duration::from_secs(9),
+    };
+    assert_eq!(own.breaker, breaker);
+    // What a route does not say is the destination's, whether it has a section or not.
+    for model in ["Driver", "Garage"] {
+        let shared = billing.route_of(model);
+        assert_eq!(format!("{shared:?}"), format!("{:?}", billing.route));
+        assert_eq!(shared.mask, ["phone"]);
+        assert_eq!(shared.signing[0].0, b"shared-shared-shared-shared");
+    }
+    let shown = &config.effective()["destinations"]["billing"]["routes"]["Vehicle"];
+    assert_eq!(shown["timeout"], "4s");
+    assert_eq!(shown["signing"]["secrets"][0], "***");
 }
 
 #[test]
@@ -245,13 +316,30 @@ const WRONG_VALUES: &[(&str, &str)] = &[
     ),
     ("headers = { a = 1 }", "headers.a must be a string, not 1"),
     (
-        "routes = { Vehicle = { timeout = \"5s\" } }",
-        "routes.Vehicle.timeout is unknown (the nearest is retry)",
+        "routes = { Vehicle = { timeout = \"6m\" } }",
+        "routes.Vehicle.timeout must be a duration from 100ms to 5m, like \"500ms\" \"5s\" \"10m\" \"6h\" \"7d\", not \"6m\"",
     ),
     (
-        "routes = { Vehicle = { retry = { base = \"5s\" } } }",
-        "routes.Vehicle.retry.base is unknown (the nearest is max_retries)",
+        "routes = { Vehicle = { concurrency = 5 } }",
+        "routes.Vehicle.concurrency is unknown (the nearest is",
     ),
+    (
+        "routes = { Vehicle = { retry = { retry_after_max = \"5s\" } } }",
+        "routes.Vehicle.retry.retry_after_max is unknown (the nearest is",
+    ),
+    (
+        "routes = { Vehicle = { breaker = { open_base = \"5s\" } } }",
+        "routes.Vehicle.breaker.open_base is unknown (the nearest is",
+    ),
+    (
+        "routes = { Vehicle = { retry = { base = \"7h\" } } }",
+        "defaults.retry.cap must be at least destinations.search.routes.Vehicle.retry.base (7h), not \"6h\"",
+    ),
+    (
+        "routes = { Vehicle = { headers = { host = \"x\" } } }",
+        "routes.Vehicle.headers.host is refused: the relay sends that header itself",
+    ),
+    ("routes = { Vehicle = 5 }", "routes.Vehicle must be a table"),
     (
         "routes = { \"Ve-hicle\" = {} }",
         "routes.Ve-hicle must be named like a model: Vehicle, or Fleet::Car in quotes",

@@ -57,11 +57,24 @@ fn check_settings(path: &Path, config: &Config, report: &mut Report<'_>) -> Resu
     }
     report.ok("secrets", "all references lead somewhere")?;
     for destination in &config.destinations {
-        if destination.route.signing.is_empty() {
-            report.warn(
-                &destination.name,
-                "requests are not signed: set signing.secrets",
-            )?;
+        warn_of_unsigned(destination, report)?;
+    }
+    Ok(())
+}
+
+fn warn_of_unsigned(destination: &Destination, report: &mut Report<'_>) -> Result<(), Failure> {
+    if destination.route.signing.is_empty() {
+        report.warn(
+            &destination.name,
+            "requests are not signed: set signing.secrets",
+        )?;
+    }
+    for (model, route) in &destination.routes {
+        // Where the destination is unsigned too, it was said already.
+        if route.signing.is_empty() && !destination.route.signing.is_empty() {
+            let message =
+                format!("requests of {model} are not signed: its signing.secrets is empty");
+            report.warn(&destination.name, &message)?;
         }
     }
     Ok(())

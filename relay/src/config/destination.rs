@@ -4,20 +4,13 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use relay_core::settings::{
-    Breaker, BreakerOpen, Destination, Header, LogBody, Retention, Retry, Route, SigningSecret,
-    Start,
-};
+use relay_core::settings::{BreakerOpen, Destination, Retention, Route, Start};
 
-use super::headers;
-use super::policy::{read_breaker, read_max_retries, read_retention, read_retry, with_max_retries};
+use super::policy::{read_breaker_open, read_retention, read_retry_after_max};
+use super::route::{self, TIMEOUT_LIMITS};
 use super::section::{Reading, Section, Visibility};
-use super::signing;
 use super::store::mask_passwords;
 use super::tree::{Node, Table, Value, overlay};
-
-const MILLISECOND: Duration = Duration::from_millis(1);
-const MINUTE: Duration = Duration::from_secs(60);
 
 /// The destinations that deliver, and the names of those that are switched off.
 #[derive(Debug, Clone, Default)]
@@ -35,7 +28,7 @@ pub(super) fn read_all(
     tree: &Table,
 ) -> Option<Destinations> {
     let defaults = root.section("defaults").hidden();
-    let shared = read_shared(&defaults);
+    let (shared, _) = read_levels(&defaults, None);
     defaults.refuse_unknown_keys();
 
     let mut is_right = true;
@@ -99,7 +92,7 @@ fn read(
     };
     let mut merged = defaults;
     overlay(&mut merged, own.clone());
-    let section = Section::new(reading, path.clone(), &merged, Visibility::Shown);
+    let section = Section::new(reading, path, &merged, Visibility::Shown);
     if !is_destination_name(name) {
         section.problem::<()>(node, "must be named [a-z][a-z0-9_]{0,62}");
     }
@@ -112,29 +105,24 @@ fn read(
         section.show("sources", Vec::<String>::new());
         Some(Vec::new())
     };
-    let shared = read_shared(&section);
-    let routes = read_routes(&section, &path, shared.as_ref());
+    let (own, route) = read_levels(&section, url.clone());
+    let routes = read_routes(reading, &section, &merged, url.as_ref());
     section.refuse_unknown_keys();
 
-    let (shared, url) = (shared?, url?);
-    let route = |retry| shared.route(&url, retry);
-    let routes = routes?
-        .into_iter()
-        .map(|(model, max_retries)| (model, route(with_max_retries(shared.retry, max_retries))))
-        .collect();
+    let own = own?;
     let destination = Destination {
         name: name.into(),
         sources: sources?,
-        start: shared.start,
-        connect_timeout: shared.connect_timeout,
-        response_bytes_max: shared.response_bytes_max,
-        concurrency: shared.concurrency,
-        parked_max: shared.parked_max,
-        retention: shared.retention,
-        retry_after_max: shared.retry_after_max,
-        breaker_open: shared.breaker_open,
-        route: route(with_max_retries(shared.retry, shared.retry.max_retries)),
-        routes,
+        start: own.start,
+        connect_timeout: own.connect_timeout,
+        response_bytes_max: own.response_bytes_max,
+        concurrency: own.concurrency,
+        parked_max: own.parked_max,
+        retention: own.retention,
+        retry_after_max: own.retry_after_max,
+        breaker_open: own.breaker_open,
+        route: route?,
+        routes: routes?,
     };
     Some((destination, is_enabled?))
 }
@@ -147,98 +135,60 @@ fn read_or(section: &Section<'_>, key: &'static str, default: bool) -> Option<bo
     Some(default)
 }
 
-/// What `[defaults]` and a destination both may say.
-struct Shared {
-    headers: Vec<Header>,
+/// What holds for all routes of a destination.
+struct Own {
     start: Start,
-    timeout: Duration,
     connect_timeout: Duration,
     response_bytes_max: usize,
     concurrency: usize,
     parked_max: u64,
-    log_body: LogBody,
-    log_body_bytes_max: usize,
-    mask: Vec<String>,
     retention: Retention,
-    retry: Retry,
     retry_after_max: Duration,
-    breaker: Breaker,
     breaker_open: BreakerOpen,
-    signing: Vec<SigningSecret>,
 }
 
-impl Shared {
-    fn route(&self, url: &Arc<str>, retry: Retry) -> Route {
-        Route {
-            url: url.clone(),
-            headers: self.headers.clone(),
-            timeout: self.timeout,
-            log_body: self.log_body,
-            log_body_bytes_max: self.log_body_bytes_max,
-            mask: self.mask.clone(),
-            retry,
-            breaker: self.breaker,
-            signing: self.signing.clone(),
-        }
-    }
+/// What `[defaults]` and a destination both may say: for the destination as a whole, and for its routes.
+fn read_levels(section: &Section<'_>, url: Option<Arc<str>>) -> (Option<Own>, Option<Route>) {
+    let retry = section.section("retry");
+    let breaker = section.section("breaker");
+    let route = route::read(section, &retry, &breaker, url);
+    let own = read_own(section, &retry, &breaker);
+    retry.refuse_unknown_keys();
+    breaker.refuse_unknown_keys();
+    (own, route)
 }
 
-fn read_shared(section: &Section<'_>) -> Option<Shared> {
-    let method = section.choice("method", &[("POST", ())]);
-    let headers = headers::read(section, "headers");
+fn read_own(section: &Section<'_>, retry: &Section<'_>, breaker: &Section<'_>) -> Option<Own> {
     let start = section.choice(
         "start",
         &[("earliest", Start::Earliest), ("latest", Start::Latest)],
     );
-    let timeouts = 100 * MILLISECOND..=5 * MINUTE;
-    let timeout = section.duration("timeout", timeouts.clone());
-    let connect_timeout = section.duration("connect_timeout", timeouts);
+    let connect_timeout = section.duration("connect_timeout", TIMEOUT_LIMITS);
     let response_bytes_max = section.size("response_max", 1 << 10..=16 << 20);
     let concurrency = section.integer("concurrency", 1..=4096);
     let parked_max = section.integer("parked_max", 1..=10_000_000);
-    let log_body = section.choice(
-        "log_body",
-        &[
-            ("none", LogBody::None),
-            ("failures", LogBody::Failures),
-            ("all", LogBody::All),
-        ],
-    );
-    let log_body_bytes_max = section.size("log_body_max", 0..=16 << 20);
-    let mask = section.texts("mask", "the name of an attribute", |text| !text.is_empty());
     let retention = read_retention(&section.section("retention"));
-    let retry = read_retry(&section.section("retry"));
-    let breaker = read_breaker(&section.section("breaker"));
-    let signing = signing::read(&section.section("signing"));
-    method?;
-    let (retry, retry_after_max) = retry?;
-    let (breaker, breaker_open) = breaker?;
-    Some(Shared {
-        headers: headers?,
+    let retry_after_max = read_retry_after_max(retry);
+    let breaker_open = read_breaker_open(breaker);
+    Some(Own {
         start: start?,
-        timeout: timeout?,
         connect_timeout: connect_timeout?,
-        response_bytes_max: as_usize(response_bytes_max?),
+        response_bytes_max: usize::try_from(response_bytes_max?).unwrap_or(usize::MAX),
         concurrency: concurrency? as usize,
         parked_max: u64::from(parked_max?),
-        log_body: log_body?,
-        log_body_bytes_max: as_usize(log_body_bytes_max?),
-        mask: mask?,
         retention: retention?,
-        retry,
-        retry_after_max,
-        breaker,
-        breaker_open,
-        signing: signing?,
+        retry_after_max: retry_after_max?,
+        breaker_open: breaker_open?,
     })
 }
 
-/// Models and their own `MAX_RETRIES`.
+/// Routes by model: what each says, laid over what the destination says.
 fn read_routes(
+    reading: &Reading<'_>,
     destination: &Section<'_>,
-    path: &[String],
-    shared: Option<&Shared>,
-) -> Option<BTreeMap<String, u32>> {
+    inherited: &Table,
+    url: Option<&Arc<str>>,
+) -> Option<BTreeMap<String, Route>> {
     let mut routes = BTreeMap::new();
     let mut is_right = true;
     for (model, node) in destination.entries("routes") {
@@ -248,30 +198,29 @@ fn read_routes(
                 "must be named like a model: Vehicle, or Fleet::Car in quotes",
             );
         }
-        let path = [path, &["routes".to_owned(), model.clone()]].concat();
-        let Some(section) = destination.item(path, node, "a table") else {
+        let Value::Table(own) = &node.value else {
             is_right = false;
+            destination.problem::<()>(node, "must be a table");
             continue;
         };
+        let mut merged = inherited.clone();
+        overlay(&mut merged, own.clone());
+        let path = destination.path_below(&["routes", model]);
+        let section = Section::new(reading, path, &merged, Visibility::Shown);
         let retry = section.section("retry");
-        let max_retries = match retry.optional("max_retries") {
-            Some(_) => read_max_retries(&retry),
-            None => shared.map(|shared| shared.retry.max_retries),
-        };
-        retry.refuse_unknown_keys();
-        section.refuse_unknown_keys();
-        match max_retries {
-            Some(max_retries) => {
-                routes.insert(model.clone(), max_retries);
+        let breaker = section.section("breaker");
+        let route = route::read(&section, &retry, &breaker, url.cloned());
+        for section in [&retry, &breaker, &section] {
+            section.refuse_unknown_keys();
+        }
+        match route {
+            Some(route) => {
+                routes.insert(model.clone(), route);
             }
             None => is_right = false,
         }
     }
     is_right.then_some(routes)
-}
-
-fn as_usize(bytes: u64) -> usize {
-    usize::try_from(bytes).unwrap_or(usize::MAX)
 }
 
 fn is_destination_name(text: &str) -> bool {

@@ -23,58 +23,52 @@ pub(super) fn read_retention(section: &Section<'_>) -> Option<Retention> {
     })
 }
 
-/// The retry policy, `in_place` as it is written, and the most that a `Retry-After` may ask for.
-pub(super) fn read_retry(section: &Section<'_>) -> Option<(Retry, Duration)> {
-    let max_retries = read_max_retries(section);
+/// Everything of `retry` but what holds for a whole destination.
+pub(super) fn read_retry(section: &Section<'_>) -> Option<Retry> {
+    let max_retries = section.integer("max_retries", 0..=100);
     let in_place = section.integer("in_place", 0..=5);
     let delays = 10 * MILLISECOND..=30 * DAY;
     let base = section.duration("base", delays.clone());
     let factor = section.number("factor", 1.0..=10.0);
     let cap = section.duration("cap", delays);
     let jitter = section.number("jitter", 0.0..=1.0);
-    let retry_after_max = section.duration("retry_after_max", SECOND..=7 * DAY);
-    section.refuse_unknown_keys();
-    let (base, cap) = (base?, cap?);
+    let (base, cap, max_retries) = (base?, cap?, max_retries?);
     refuse_if_below(section, ("cap", cap), ("base", base));
-    let retry = Retry {
-        max_retries: max_retries?,
-        in_place: in_place?,
+    Some(Retry {
+        max_retries,
+        in_place: in_place?.min(max_retries),
         base,
         factor: factor?,
         cap,
         jitter: jitter?,
-    };
-    Some((retry, retry_after_max?))
+    })
 }
 
-pub(super) fn read_max_retries(section: &Section<'_>) -> Option<u32> {
-    section.integer("max_retries", 0..=100)
+/// The most that a `Retry-After` may ask for.
+pub(super) fn read_retry_after_max(section: &Section<'_>) -> Option<Duration> {
+    section.duration("retry_after_max", SECOND..=7 * DAY)
 }
 
-pub(super) fn with_max_retries(retry: Retry, max_retries: u32) -> Retry {
-    Retry {
-        max_retries,
-        in_place: retry.in_place.min(max_retries),
-        ..retry
-    }
-}
-
-pub(super) fn read_breaker(section: &Section<'_>) -> Option<(Breaker, BreakerOpen)> {
+/// When a route's breaker opens.
+pub(super) fn read_breaker(section: &Section<'_>) -> Option<Breaker> {
     let failure_ratio = section.number("failure_ratio", 0.0..=1.0);
     let min_keys = section.integer("min_keys", 1..=1_000);
     let window = section.duration("window", SECOND..=60 * MINUTE);
-    let open = 10 * MILLISECOND..=DAY;
-    let base = section.duration("open_base", open.clone());
-    let cap = section.duration("open_cap", open);
-    section.refuse_unknown_keys();
-    let (base, cap) = (base?, cap?);
-    refuse_if_below(section, ("open_cap", cap), ("open_base", base));
-    let breaker = Breaker {
+    Some(Breaker {
         failure_ratio: failure_ratio?,
         min_keys: min_keys? as usize,
         window: window?,
-    };
-    Some((breaker, BreakerOpen { base, cap }))
+    })
+}
+
+/// For how long the breakers of a destination stay open.
+pub(super) fn read_breaker_open(section: &Section<'_>) -> Option<BreakerOpen> {
+    let limits = 10 * MILLISECOND..=DAY;
+    let base = section.duration("open_base", limits.clone());
+    let cap = section.duration("open_cap", limits);
+    let (base, cap) = (base?, cap?);
+    refuse_if_below(section, ("open_cap", cap), ("open_base", base));
+    Some(BreakerOpen { base, cap })
 }
 
 fn refuse_if_below(

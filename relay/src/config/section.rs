@@ -339,9 +339,13 @@ impl<'a> Section<'a> {
     }
 
     fn path_of(&self, key: &str) -> Vec<String> {
-        let mut path = self.path.clone();
-        path.push(key.to_owned());
-        path
+        self.path_below(&[key])
+    }
+
+    /// The path of what lies below this section.
+    pub fn path_below(&self, keys: &[&str]) -> Vec<String> {
+        let below = keys.iter().map(|key| (*key).to_owned());
+        self.path.iter().cloned().chain(below).collect()
     }
 
     fn own_path(&self, key: &str) -> String {

@@ -1,0 +1,52 @@
+//! What a route may say for itself, a destination for all its routes, and `[defaults]` for all destinations.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use relay_core::settings::{LogBody, Route};
+
+use super::policy::{read_breaker, read_retry};
+use super::section::Section;
+use super::{headers, signing};
+
+/// How long any wait for an endpoint may be told to last.
+pub(super) const TIMEOUT_LIMITS: std::ops::RangeInclusive<Duration> =
+    Duration::from_millis(100)..=Duration::from_secs(300);
+
+/// Reads the keys of a route, those of its `retry` and `breaker` through the sections given. Without a URL there is no
+/// route: then only what is wrong is told.
+pub(super) fn read(
+    section: &Section<'_>,
+    retry: &Section<'_>,
+    breaker: &Section<'_>,
+    url: Option<Arc<str>>,
+) -> Option<Route> {
+    let method = section.choice("method", &[("POST", ())]);
+    let headers = headers::read(section, "headers");
+    let timeout = section.duration("timeout", TIMEOUT_LIMITS);
+    let log_body = section.choice(
+        "log_body",
+        &[
+            ("none", LogBody::None),
+            ("failures", LogBody::Failures),
+            ("all", LogBody::All),
+        ],
+    );
+    let log_body_bytes_max = section.size("log_body_max", 0..=16 << 20);
+    let mask = section.texts("mask", "the name of an attribute", |text| !text.is_empty());
+    let retry = read_retry(retry);
+    let breaker = read_breaker(breaker);
+    let signing = signing::read(&section.section("signing"));
+    method?;
+    Some(Route {
+        url: url?,
+        headers: headers?,
+        timeout: timeout?,
+        log_body: log_body?,
+        log_body_bytes_max: usize::try_from(log_body_bytes_max?).unwrap_or(usize::MAX),
+        mask: mask?,
+        retry: retry?,
+        breaker: breaker?,
+        signing: signing?,
+    })
+}
