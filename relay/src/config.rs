@@ -12,6 +12,7 @@ mod destination;
 mod environment;
 mod headers;
 mod kafka;
+mod method;
 mod policy;
 mod problem;
 mod process;

@@ -9,7 +9,7 @@ pub fn hint<'a>(wrong: &str, known: impl IntoIterator<Item = &'a str>) -> String
         .into_iter()
         .map(|name| {
             (
-                strsim::normalized_damerau_levenshtein(&wrong.to_lowercase(), name),
+                strsim::normalized_damerau_levenshtein(&wrong.to_lowercase(), &name.to_lowercase()),
                 name,
             )
         })
@@ -30,6 +30,7 @@ mod tests {
         let known = ["timeout", "concurrency", "mask"];
         assert_eq!(hint("timout", known), " (did you mean timeout?)");
         assert_eq!(hint("Concurency", known), " (did you mean concurrency?)");
+        assert_eq!(hint("delete", ["PUT", "DELETE"]), " (did you mean DELETE?)");
         assert_eq!(hint("egress", ["url"]), " (the nearest is url)");
         assert_eq!(hint("x", []), "");
     }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use relay_core::settings::{Breaker, LogBody, Retry};
+use relay_core::settings::{Breaker, LogBody, Method, Retry};
 use replicates_relay::config::{Config, DEFAULTS, Environment, Role, StoreKind};
 
 /// The least that a relay needs.
@@ -70,6 +70,30 @@ fn a_route_beats_a_destination_which_beats_the_defaults() {
     assert_eq!(
         (header.name.as_str(), header.value.as_str()),
         ("x-tenant", "main")
+    );
+}
+
+#[test]
+fn a_method_is_one_for_all_records_or_another_for_deletes() {
+    let config = parse(&format!(
+        "{LEAST}
+        method = \"PUT\"
+        [destinations.billing.routes.Vehicle]
+        method = {{ delete = \"DELETE\", default = \"PATCH\" }}
+        "
+    ));
+    let billing = &config.destinations[0];
+    let (shared, own) = (billing.route.methods, billing.route_of("Vehicle").methods);
+    assert_eq!((shared.delete, shared.default), (Method::Put, Method::Put));
+    assert_eq!((own.delete, own.default), (Method::Delete, Method::Patch));
+    let shown = &config.effective()["destinations"]["billing"];
+    assert_eq!(shown["method"], "PUT");
+    assert_eq!(shown["routes"]["Vehicle"]["method"]["delete"], "DELETE");
+
+    let text = format!("{LEAST}\nmethod = {{ delete = \"DELETE\" }}");
+    assert_eq!(
+        problems(&text, &Environment::default()),
+        ["destinations.billing.method.default is required"]
     );
 }
 
@@ -233,7 +257,26 @@ const WRONG_VALUES: &[(&str, &str)] = &[
         "concurrency = 99999999999999999999",
         "concurrency must be a whole number from 1 to 4096, not 99999999999999999999",
     ),
-    ("method = \"PUT\"", "method must be \"POST\", not \"PUT\""),
+    (
+        "method = \"GET\"",
+        "method must be \"POST\" or \"PUT\" or \"PATCH\" or \"DELETE\", not \"GET\" (the nearest is DELETE)",
+    ),
+    (
+        "method = 5",
+        "method must be a method, or a table of the methods delete and default, not 5",
+    ),
+    (
+        "method = { default = \"PUT\", delete = \"delete\" }",
+        "method.delete must be \"POST\" or \"PUT\" or \"PATCH\" or \"DELETE\", not \"delete\" (did you mean DELETE?)",
+    ),
+    (
+        "method = { default = \"PUT\", delete = \"DELETE\", create = \"POST\" }",
+        "method.create is unknown (the nearest is delete)",
+    ),
+    (
+        "routes = { Vehicle = { method = \"HEAD\" } }",
+        "routes.Vehicle.method must be \"POST\" or \"PUT\" or \"PATCH\" or \"DELETE\", not \"HEAD\" (the nearest is DELETE)",
+    ),
     (
         "enabled = \"yes\"",
         "enabled must be true or false, not \"yes\"",

@@ -3,15 +3,18 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::settings::{Header, Method};
+
 /// A request ready to be written to a socket.
 #[derive(Debug, Clone)]
 pub struct HttpRequest {
-    /// Absolute URL. The method is POST.
+    pub method: Method,
+    /// Absolute URL.
     pub url: Arc<str>,
     /// Lower-case names; without host and content-length, which the edge adds.
     pub headers: Vec<(&'static str, String)>,
     /// Headers that the configuration adds.
-    pub configured_headers: Arc<[crate::settings::Header]>,
+    pub configured_headers: Arc<[Header]>,
     pub body: Vec<u8>,
     pub timeout: Duration,
 }

@@ -47,6 +47,7 @@ pub fn render(
         .record
         .write_json(&delivery.id, delivery.stream, &mut body);
     HttpRequest {
+        method: route.methods.of(delivery.record.operation),
         url: route.url.clone(),
         headers: headers(route, delivery, wall, user_agent, &body),
         configured_headers: Arc::from(route.headers.as_slice()),

@@ -5,6 +5,8 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::names::Operation;
+
 /// Everything configured for one destination.
 #[derive(Debug, Clone)]
 pub struct Destination {
@@ -41,6 +43,7 @@ impl Destination {
 pub struct Route {
     /// Absolute, `http` or `https`.
     pub url: Arc<str>,
+    pub methods: Methods,
     pub headers: Vec<Header>,
     /// The whole exchange, response body included.
     pub timeout: Duration,
@@ -52,6 +55,53 @@ pub struct Route {
     pub breaker: Breaker,
     /// Newest first; all sign. Empty means unsigned.
     pub signing: Vec<SigningSecret>,
+}
+
+/// The methods of a route's requests. No others differ: the first record that a consumer sees of a row may be an update.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Methods {
+    /// Of a record that deletes.
+    pub delete: Method,
+    /// Of every other record.
+    pub default: Method,
+}
+
+impl Methods {
+    /// One for all records.
+    pub fn all(method: Method) -> Self {
+        Self {
+            delete: method,
+            default: method,
+        }
+    }
+
+    /// The method of a record's request.
+    pub fn of(self, operation: Operation) -> Method {
+        match operation {
+            Operation::Delete => self.delete,
+            Operation::Create | Operation::Update | Operation::Snapshot => self.default,
+        }
+    }
+}
+
+/// A method of HTTP that may carry a record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Method {
+    Post,
+    Put,
+    Patch,
+    Delete,
+}
+
+impl Method {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Post => "POST",
+            Self::Put => "PUT",
+            Self::Patch => "PATCH",
+            Self::Delete => "DELETE",
+        }
+    }
 }
 
 /// A configured request header.

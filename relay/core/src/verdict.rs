@@ -7,7 +7,8 @@ mod contract;
 mod retry_after;
 
 use crate::exchange::{Answer, End, ErrorClass, Exchange};
-use crate::names::DeliveryId;
+use crate::names::{DeliveryId, Operation};
+use crate::settings::Method;
 use contract::{Contract, Word};
 pub use retry_after::retry_after;
 
@@ -26,6 +27,21 @@ pub enum Class {
     Endpoint,
     /// Unclear: the endpoint's fault if many keys fail, else the record's.
     Suspect,
+}
+
+/// What a request asked for one of its deliveries, as far as the meaning of an answer depends on it.
+#[derive(Debug, Clone, Copy)]
+pub struct Question {
+    pub id: DeliveryId,
+    pub operation: Operation,
+    pub method: Method,
+}
+
+impl Question {
+    /// Whether a row that is not there is what was asked for.
+    fn wants_absence(&self) -> bool {
+        self.operation == Operation::Delete && self.method == Method::Delete
+    }
 }
 
 /// The judgement on one delivery.
@@ -50,7 +66,7 @@ impl Verdict {
 }
 
 /// Judges an exchange for each of its deliveries, in their order.
-pub fn judge(exchange: &Exchange, deliveries: &[DeliveryId]) -> Vec<Verdict> {
+pub fn judge(exchange: &Exchange, questions: &[Question]) -> Vec<Verdict> {
     match &exchange.end {
         End::Failed { class, error } => {
             let verdict = Verdict {
@@ -59,19 +75,19 @@ pub fn judge(exchange: &Exchange, deliveries: &[DeliveryId]) -> Vec<Verdict> {
                 error_class: Some(*class),
                 error: Some(error.clone()),
             };
-            vec![verdict; deliveries.len()]
+            vec![verdict; questions.len()]
         }
         End::Answered(answer) => {
             let contract = Contract::read(answer);
-            deliveries
+            questions
                 .iter()
-                .map(|delivery| judge_answer(answer, &contract, delivery))
+                .map(|question| judge_answer(answer, &contract, question))
                 .collect()
         }
     }
 }
 
-fn judge_answer(answer: &Answer, contract: &Contract, delivery: &DeliveryId) -> Verdict {
+fn judge_answer(answer: &Answer, contract: &Contract, question: &Question) -> Verdict {
     let verdict = |class, error_class, error| Verdict {
         class,
         status: Some(answer.status),
@@ -80,7 +96,7 @@ fn judge_answer(answer: &Answer, contract: &Contract, delivery: &DeliveryId) -> 
     };
     match (answer.status, contract) {
         (200..=299, Contract::Results(results)) => {
-            let result = results.of(delivery);
+            let result = results.of(&question.id);
             match result.word {
                 Word::Applied => verdict(Class::Delivered, None, None),
                 Word::Stale { version } => verdict(Class::Stale { version }, None, None),
@@ -95,7 +111,7 @@ fn judge_answer(answer: &Answer, contract: &Contract, delivery: &DeliveryId) -> 
                 Word::Missing => verdict(
                     Class::Retry,
                     Some(ErrorClass::BatchResultMissing),
-                    Some(format!("no result for {delivery}")),
+                    Some(format!("no result for {}", question.id)),
                 ),
             }
         }
@@ -116,6 +132,7 @@ fn judge_answer(answer: &Answer, contract: &Contract, delivery: &DeliveryId) -> 
             verdict(Class::Retry, Some(ErrorClass::Http4xx), Some(error))
         }
         (200..=299, Contract::Silent { .. }) => verdict(Class::Delivered, None, None),
+        (404 | 410, _) if question.wants_absence() => verdict(Class::Delivered, None, None),
         (status, contract) => {
             let (class, error_class) = class_of_status(status);
             let error = said(status, contract.error());
@@ -131,7 +148,7 @@ fn said(answer: impl std::fmt::Display, error: Option<&str>) -> String {
     }
 }
 
-/// The method is POST and the URL names no key, so 404, 405 and 410 speak of the endpoint, not of a record.
+/// The URL names no key, so 404, 405 and 410 speak of the endpoint, not of a record.
 fn class_of_status(status: u16) -> (Class, ErrorClass) {
     match status {
         300..=399 => (Class::Endpoint, ErrorClass::Http3xx),

@@ -7,7 +7,7 @@ use relay_core::settings::{LogBody, Route};
 
 use super::policy::{read_breaker, read_retry};
 use super::section::Section;
-use super::{headers, signing};
+use super::{headers, method, signing};
 
 /// How long any wait for an endpoint may be told to last.
 pub(super) const TIMEOUT_LIMITS: std::ops::RangeInclusive<Duration> =
@@ -21,7 +21,7 @@ pub(super) fn read(
     breaker: &Section<'_>,
     url: Option<Arc<str>>,
 ) -> Option<Route> {
-    let method = section.choice("method", &[("POST", ())]);
+    let methods = method::read(section);
     let headers = headers::read(section, "headers");
     let timeout = section.duration("timeout", TIMEOUT_LIMITS);
     let log_body = section.choice(
@@ -37,9 +37,9 @@ pub(super) fn read(
     let retry = read_retry(retry);
     let breaker = read_breaker(breaker);
     let signing = signing::read(&section.section("signing"));
-    method?;
     Some(Route {
         url: url?,
+        methods: methods?,
         headers: headers?,
         timeout: timeout?,
         log_body: log_body?,

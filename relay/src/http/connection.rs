@@ -13,6 +13,7 @@ use hyper::header::{CONTENT_LENGTH, HOST, HeaderMap, HeaderName, HeaderValue};
 use hyper::{Method, Request, Response};
 use hyper_util::rt::TokioIo;
 use relay_core::exchange::{Answer, ErrorClass, HttpRequest};
+use relay_core::settings;
 use tokio::time::Instant;
 
 use super::deadline::Deadline;
@@ -253,10 +254,19 @@ fn message(
         headers.insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
     }
     let mut message = Request::new(Full::new(body));
-    *message.method_mut() = Method::POST;
+    *message.method_mut() = method(request.method);
     *message.uri_mut() = target.path.clone();
     *message.headers_mut() = headers;
     Ok(message)
+}
+
+fn method(method: settings::Method) -> Method {
+    match method {
+        settings::Method::Post => Method::POST,
+        settings::Method::Put => Method::PUT,
+        settings::Method::Patch => Method::PATCH,
+        settings::Method::Delete => Method::DELETE,
+    }
 }
 
 /// The headers of a request. All values of its own share one buffer: one allocation, not one for each.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::mpsc::channel;
 
 use relay_core::exchange::ErrorClass;
-use relay_core::settings::Header;
+use relay_core::settings::{Header, Method};
 use relay_test_support::raw_server::RawServer;
 
 use crate::edge::{Edge, LIMITS, answered, failed, post};
@@ -40,6 +40,27 @@ async fn a_request_arrives_as_it_was_given() {
     assert_eq!(arrived.body, b"{\"a\":1}");
     assert_eq!(finished.request.body, request.body);
     assert_eq!(finished.request.headers, request.headers);
+}
+
+#[tokio::test]
+async fn every_method_arrives_as_it_was_given() {
+    let (seen, requests) = channel();
+    let server = RawServer::start(move |mut conversation, _| {
+        while let Some(request) = conversation.request() {
+            seen.send(request).unwrap();
+            conversation.say(OK);
+        }
+    });
+    let mut edge = Edge::start();
+    for method in [Method::Post, Method::Put, Method::Patch, Method::Delete] {
+        let mut request = post(&server.url(), b"{}");
+        request.method = method;
+        assert_eq!(answered(&edge.call(request).await).status, 200);
+        let arrived = requests.recv().unwrap();
+        let line = format!("{} / HTTP/1.1", method.as_str());
+        assert_eq!(arrived.head.lines().next(), Some(line.as_str()));
+        assert_eq!(arrived.body, b"{}");
+    }
 }
 
 #[tokio::test]

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use relay_core::exchange::{Answer, End, ErrorClass, HttpRequest};
+use relay_core::settings::Method;
 use replicates_relay::http::{self, Finished, HttpHandle, Job, Limits, tls};
 use rustls::RootCertStore;
 use tokio::sync::mpsc;
@@ -71,6 +72,7 @@ pub fn job(destination: usize, request_id: u64, request: HttpRequest) -> Job {
 
 pub fn post(url: &str, body: &[u8]) -> HttpRequest {
     HttpRequest {
+        method: Method::Post,
         url: url.into(),
         headers: vec![("content-type", "application/json".into())],
         configured_headers: Arc::new([]),

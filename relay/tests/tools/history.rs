@@ -14,6 +14,7 @@ fn exchange(version: u64, status: u16, arrived: u64, answered: u64) -> Exchange 
     ];
     Exchange {
         request: Request {
+            method: "POST".into(),
             path: "/".into(),
             headers: headers
                 .into_iter()

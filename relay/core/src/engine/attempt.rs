@@ -16,7 +16,7 @@ use crate::mask::Mask;
 use crate::names::KeyHash;
 use crate::request;
 use crate::rows::{Outcome, ParkedReason, ParkedState};
-use crate::verdict::{self, Class, Verdict};
+use crate::verdict::{self, Class, Question, Verdict};
 
 impl Engine {
     pub(super) fn on_answer(
@@ -34,8 +34,15 @@ impl Engine {
             attempted_at,
             is_probe,
         } = flight;
-        let ids: Vec<_> = deliveries.iter().map(|delivery| delivery.id).collect();
-        let verdicts = verdict::judge(exchange, &ids);
+        let questions: Vec<_> = deliveries
+            .iter()
+            .map(|delivery| Question {
+                id: delivery.id,
+                operation: delivery.record.operation,
+                method: http.method,
+            })
+            .collect();
+        let verdicts = verdict::judge(exchange, &questions);
         for (delivery, verdict) in deliveries.into_iter().zip(verdicts) {
             let attempt = Attempt {
                 http,

@@ -28,7 +28,7 @@ pub fn row(
     outcome: Outcome,
 ) -> ExchangeRow {
     let row = ExchangeRow {
-        method: "POST",
+        method: request.method.as_str(),
         url: without_credentials(&request.url),
         timings: exchange.timings,
         ..ExchangeRow::default()

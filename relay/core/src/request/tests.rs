@@ -1,7 +1,8 @@
 use super::*;
-use crate::record::samples::{decode, vehicle, vehicles};
+use crate::proto;
+use crate::record::samples::{decode, vehicle, vehicle_with, vehicles};
 use crate::request::samples::route;
-use crate::settings::{Header, SigningSecret};
+use crate::settings::{Header, Method, Methods, SigningSecret};
 
 fn rendered(route: &Route, record: &Record) -> HttpRequest {
     let stream = vehicles();
@@ -97,6 +98,30 @@ fn every_secret_signs_and_without_one_nothing_does() {
         header(&rendered(&route, &record), "webhook-signature"),
         None
     );
+}
+
+#[test]
+fn a_delete_has_the_method_of_deletes_and_all_else_the_other() {
+    let route = Route {
+        methods: Methods {
+            delete: Method::Delete,
+            default: Method::Put,
+        },
+        ..route()
+    };
+    let method = |operation: proto::Operation| {
+        let mut record = vehicle_with(vec![]);
+        record.operation = operation.into();
+        rendered(&route, &decode(&record).unwrap()).method
+    };
+    assert_eq!(method(proto::Operation::Delete), Method::Delete);
+    for other in [
+        proto::Operation::Create,
+        proto::Operation::Update,
+        proto::Operation::Snapshot,
+    ] {
+        assert_eq!(method(other), Method::Put, "{other:?}");
+    }
 }
 
 #[test]

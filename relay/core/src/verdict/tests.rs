@@ -3,6 +3,8 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use super::*;
+
+mod absence;
 use crate::exchange::Timings;
 use crate::names::KeyHash;
 use crate::time::Timestamp;
@@ -34,8 +36,16 @@ fn exchange(end: End) -> Exchange {
     }
 }
 
+fn posted(id: DeliveryId) -> Question {
+    Question {
+        id,
+        operation: Operation::Update,
+        method: Method::Post,
+    }
+}
+
 fn judged(exchange: &Exchange) -> Verdict {
-    let mut verdicts = judge(exchange, &[ours()]);
+    let mut verdicts = judge(exchange, &[posted(ours())]);
     assert_eq!(verdicts.len(), 1);
     verdicts.remove(0)
 }
@@ -279,14 +289,14 @@ fn each_delivery_of_a_request_is_judged_by_itself() {
         ..ours()
     };
     let body = format!(r#"{{"results":[{{"id":"{other}","status":"applied"}}]}}"#);
-    let verdicts = judge(&answer(200, &body), &[ours(), other]);
+    let verdicts = judge(&answer(200, &body), &[posted(ours()), posted(other)]);
     let classes: Vec<_> = verdicts.iter().map(|verdict| verdict.class).collect();
     assert_eq!(classes, [Class::Retry, Class::Delivered]);
     let failed = exchange(End::Failed {
         class: ErrorClass::Reset,
         error: "reset".into(),
     });
-    assert_eq!(judge(&failed, &[ours(), other]).len(), 2);
+    assert_eq!(judge(&failed, &[posted(ours()), posted(other)]).len(), 2);
 }
 
 #[test]

@@ -13,7 +13,7 @@ use relay_core::engine::{Action, Engine, Event, Limits, RequestId};
 use relay_core::exchange::{Answer, End, ErrorClass, Exchange, HttpRequest, Timings};
 use relay_core::names::{DeliveryId, Partition};
 use relay_core::settings::{
-    Breaker, BreakerOpen, Destination, LogBody, Retention, Retry, Route, Start,
+    Breaker, BreakerOpen, Destination, LogBody, Method, Methods, Retention, Retry, Route, Start,
 };
 use relay_core::time::{Now, Timestamp};
 use store::Store;
@@ -564,6 +564,7 @@ fn replica() -> Replica {
 fn destination() -> Destination {
     let route = Route {
         url: "http://127.0.0.1:1/".into(),
+        methods: Methods::all(Method::Post),
         headers: vec![],
         timeout: Duration::from_secs(5),
         log_body: LogBody::None,

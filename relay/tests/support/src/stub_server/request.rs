@@ -10,6 +10,7 @@ use crate::raw_server::RawRequest;
 /// A request of the relay.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Request {
+    pub method: String,
     pub path: String,
     /// By lower-case name.
     pub headers: HashMap<String, String>,
@@ -22,13 +23,15 @@ pub struct Request {
 impl Request {
     pub(super) fn read(raw: &RawRequest) -> Self {
         let mut lines = raw.head.lines();
-        let path = lines.next().and_then(|line| line.split(' ').nth(1));
+        let mut words = lines.next().unwrap_or_default().split(' ');
+        let mut word = || words.next().unwrap_or_default().to_owned();
         let header = |line: &str| {
             let (name, value) = line.split_once(": ")?;
             Some((name.to_lowercase(), value.to_owned()))
         };
         Self {
-            path: path.unwrap_or_default().to_owned(),
+            method: word(),
+            path: word(),
             headers: lines.filter_map(header).collect(),
             body: raw.body.clone(),
             received_at: Instant::now(),
