@@ -24,6 +24,7 @@ mod section;
 mod signing;
 mod store;
 mod tree;
+mod url;
 
 use std::cell::RefCell;
 use std::fmt;

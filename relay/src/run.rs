@@ -154,7 +154,7 @@ impl Running {
         for destination in &config.destinations {
             info!(
                 destination = &*destination.name,
-                url = &*destination.route.url,
+                url = %destination.route.url,
                 "delivering"
             );
         }

@@ -34,7 +34,8 @@ fn a_short_file_is_completed_by_the_built_in_defaults() {
     assert_eq!(billing.concurrency, 64);
     assert_eq!(billing.retention.failure, Duration::from_secs(30 * 86_400));
     let route = billing.route_of("Vehicle");
-    assert_eq!(&*route.url, "https://billing.internal/replicates_to");
+    let url = route.url.to_string();
+    assert_eq!(url, "https://billing.internal/replicates_to");
     assert_eq!((route.retry.max_retries, route.retry.in_place), (12, 2));
     assert_eq!(route.timeout, Duration::from_secs(15));
 }
@@ -71,6 +72,26 @@ fn a_route_beats_a_destination_which_beats_the_defaults() {
         (header.name.as_str(), header.value.as_str()),
         ("x-tenant", "main")
     );
+}
+
+#[test]
+fn a_route_has_a_path_below_its_destinations_url_or_a_url_of_its_own() {
+    let config = parse(&format!(
+        "{LEAST}
+        [destinations.billing.routes.Vehicle]
+        url = \"/vehicles/{{key}}?version={{version}}\"
+        [destinations.billing.routes.Driver]
+        url = \"http://drivers:8080/{{key}}\"
+        "
+    ));
+    let billing = &config.destinations[0];
+    let url = |model| billing.route_of(model).url.to_string();
+    let vehicles = "https://billing.internal/replicates_to/vehicles/{key}?version={version}";
+    assert_eq!(url("Vehicle"), vehicles);
+    assert_eq!(url("Driver"), "http://drivers:8080/{key}");
+    assert_eq!(url("Garage"), "https://billing.internal/replicates_to");
+    let shown = &config.effective()["destinations"]["billing"];
+    assert_eq!(shown["routes"]["Vehicle"]["url"], vehicles);
 }
 
 #[test]
@@ -189,7 +210,7 @@ fn the_environment_beats_the_file() {
     assert_eq!(config.store.connections_max, 7);
     assert_eq!(config.kafka.brokers, ["a:1", "b:2"]);
     let billing = &config.destinations[0];
-    assert_eq!(&*billing.route.url, "http://other/x");
+    assert_eq!(billing.route.url.to_string(), "http://other/x");
     assert_eq!(billing.retention.success, Duration::from_secs(3600));
 }
 
@@ -256,6 +277,26 @@ const WRONG_VALUES: &[(&str, &str)] = &[
     (
         "concurrency = 99999999999999999999",
         "concurrency must be a whole number from 1 to 4096, not 99999999999999999999",
+    ),
+    (
+        "routes = { Vehicle = { url = \"/vehicles/{kye}\" } }",
+        "routes.Vehicle.url has the unknown placeholder {kye} (did you mean key?)",
+    ),
+    (
+        "routes = { Vehicle = { url = \"/vehicles/{key\" } }",
+        "routes.Vehicle.url has a { or } without the other",
+    ),
+    (
+        "routes = { Vehicle = { url = \"/../vehicles\" } }",
+        "routes.Vehicle.url has a segment . or .., which servers take away",
+    ),
+    (
+        "routes = { Vehicle = { url = \"vehicles\" } }",
+        "routes.Vehicle.url must be a path that begins with /, or an absolute http or https URL without credentials or fragment, not \"vehicles\"",
+    ),
+    (
+        "routes = { Vehicle = { url = \"/vehicles#{key}\" } }",
+        "routes.Vehicle.url must be a path that begins with /, or an absolute http or https URL without credentials or fragment, not \"/vehicles#{key}\"",
     ),
     (
         "method = \"GET\"",
@@ -437,19 +478,21 @@ fn urls_that_no_request_could_use_are_refused() {
         "ftp://billing/x",
         "http://",
         "http://user:pw@billing/x",
-        "http://billing/{key}",
+        "http://{key}.billing",
         "http://billing/x#y",
         "http://bil ling/",
     ] {
         let text = format!("{LEAST}\n[destinations.search]\nurl = \"{url}\"");
         let found = problems(&text, &Environment::default());
         assert_eq!(found.len(), 1, "{url}: {found:#?}");
-        assert!(
-            found[0].starts_with(
-                "relay.toml:10: destinations.search.url must be an absolute http or https URL"
-            ),
-            "{url}: {found:#?}"
-        );
+        let told = [
+            "must be an absolute http or https URL",
+            "has a placeholder outside of path and query",
+        ];
+        let is_told = |message: &&str| {
+            found[0].starts_with(&format!("relay.toml:10: destinations.search.url {message}"))
+        };
+        assert!(told.iter().any(is_told), "{url}: {found:#?}");
         assert!(!found[0].contains("pw@"), "{found:#?}");
     }
 }
@@ -635,6 +678,16 @@ fn references_that_lead_nowhere_are_told_by_name() {
         found.contains(&"relay.toml:6: store.url is \"env:STORE\", which is not set".to_owned()),
         "{found:#?}"
     );
+}
+
+#[test]
+fn what_a_reference_of_a_url_holds_is_not_repeated_when_it_is_wrong() {
+    let text = format!("{LEAST}\n[destinations.search]\nurl = \"env:URL\"");
+    for wrong in ["http://search/{secret}", "secret", "http://{secret}/"] {
+        let found = problems(&text, &Environment::of([("URL", wrong)]));
+        assert_eq!(found.len(), 1, "{found:#?}");
+        assert!(!found[0].contains("secret"), "{found:#?}");
+    }
 }
 
 #[test]

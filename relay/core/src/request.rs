@@ -1,6 +1,7 @@
 //! One HTTP request for the deliveries that it carries.
 //!
-//! - `percent`: values in headers
+//! - `url`: where it goes
+//! - `percent`: values in URLs and headers
 //! - `signature`: Standard Webhooks
 //! - `row`: the request and its answer as the log shows them
 
@@ -9,6 +10,7 @@ mod row;
 #[cfg(test)]
 pub(crate) mod samples;
 mod signature;
+mod url;
 
 use std::sync::Arc;
 
@@ -18,6 +20,7 @@ use crate::record::Record;
 use crate::settings::Route;
 use crate::time::Timestamp;
 pub use row::row;
+pub use url::{PLACEHOLDERS, Placeholder, URL_BYTES_MAX, Url, UrlFlaw};
 
 /// A delivery about to be sent.
 #[derive(Debug, Clone, Copy)]
@@ -29,7 +32,19 @@ pub struct Outgoing<'a> {
     pub attempt: u32,
 }
 
+/// Why no request can be made of a record. Only another record, or another configuration, will help.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Unmappable {
+    #[error("the url would have a segment . or .., which leads elsewhere")]
+    DotSegment,
+    #[error("the url would have more than {URL_BYTES_MAX} bytes")]
+    UrlTooLong,
+}
+
 /// Renders the request for a list of deliveries, which is of one.
+///
+/// # Errors
+/// When the record does not fit what the route wants to send.
 ///
 /// # Panics
 /// With any other number: the body of several records is another one.
@@ -38,22 +53,23 @@ pub fn render(
     deliveries: &[Outgoing<'_>],
     wall: Timestamp,
     user_agent: &str,
-) -> HttpRequest {
+) -> Result<HttpRequest, Unmappable> {
     let [delivery] = deliveries else {
         panic!("a request carries one delivery, not {}", deliveries.len());
     };
+    let url = route.url.render(delivery)?;
     let mut body = Vec::with_capacity(delivery.record.raw().len() * 2);
     delivery
         .record
         .write_json(&delivery.id, delivery.stream, &mut body);
-    HttpRequest {
+    Ok(HttpRequest {
         method: route.methods.of(delivery.record.operation),
-        url: route.url.clone(),
+        url,
         headers: headers(route, delivery, wall, user_agent, &body),
         configured_headers: Arc::from(route.headers.as_slice()),
         body,
         timeout: route.timeout,
-    }
+    })
 }
 
 fn headers(

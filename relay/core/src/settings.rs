@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::names::Operation;
+use crate::request::Url;
 
 /// Everything configured for one destination.
 #[derive(Debug, Clone)]
@@ -42,7 +43,7 @@ impl Destination {
 #[derive(Debug, Clone)]
 pub struct Route {
     /// Absolute, `http` or `https`.
-    pub url: Arc<str>,
+    pub url: Url,
     pub methods: Methods,
     pub headers: Vec<Header>,
     /// The whole exchange, response body included.

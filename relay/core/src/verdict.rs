@@ -35,12 +35,14 @@ pub struct Question {
     pub id: DeliveryId,
     pub operation: Operation,
     pub method: Method,
+    /// Each row has a URL of its own.
+    pub names_key: bool,
 }
 
 impl Question {
     /// Whether a row that is not there is what was asked for.
     fn wants_absence(&self) -> bool {
-        self.operation == Operation::Delete && self.method == Method::Delete
+        self.operation == Operation::Delete && (self.names_key || self.method == Method::Delete)
     }
 }
 
@@ -134,7 +136,7 @@ fn judge_answer(answer: &Answer, contract: &Contract, question: &Question) -> Ve
         (200..=299, Contract::Silent { .. }) => verdict(Class::Delivered, None, None),
         (404 | 410, _) if question.wants_absence() => verdict(Class::Delivered, None, None),
         (status, contract) => {
-            let (class, error_class) = class_of_status(status);
+            let (class, error_class) = class_of_status(status, question.names_key);
             let error = said(status, contract.error());
             verdict(class, Some(error_class), Some(error))
         }
@@ -148,10 +150,11 @@ fn said(answer: impl std::fmt::Display, error: Option<&str>) -> String {
     }
 }
 
-/// The URL names no key, so 404, 405 and 410 speak of the endpoint, not of a record.
-fn class_of_status(status: u16) -> (Class, ErrorClass) {
+/// Where rows have URLs of their own, 404, 405 and 410 speak of the row, which may be there later; else of the endpoint.
+fn class_of_status(status: u16, names_key: bool) -> (Class, ErrorClass) {
     match status {
         300..=399 => (Class::Endpoint, ErrorClass::Http3xx),
+        404 | 405 | 410 if names_key => (Class::Retry, ErrorClass::Http4xx),
         401 | 402 | 403 | 404 | 405 | 407 | 410 | 429 => (Class::Endpoint, ErrorClass::Http4xx),
         408 | 409 | 423 | 424 | 425 => (Class::Retry, ErrorClass::Http4xx),
         400..=499 => (Class::Reject, ErrorClass::Http4xx),

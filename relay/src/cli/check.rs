@@ -18,6 +18,7 @@ use crate::http::dial::dial;
 use crate::http::target::Target;
 use crate::http::tls;
 use crate::store::{self, StoreError};
+use relay_core::request::Url;
 use relay_core::settings::Destination;
 use report::Report;
 
@@ -118,17 +119,32 @@ async fn within_time<T>(
 async fn check_destinations(config: &Config, report: &mut Report<'_>) -> Result<(), Failure> {
     let tls = TlsConnector::from(tls::with_system_roots()?);
     for destination in &config.destinations {
-        let url = &destination.route.url;
-        match connect(destination, &tls).await {
-            Ok(()) => report.ok(&destination.name, &format!("{url} accepts connections"))?,
-            Err(error) => report.fail(&destination.name, &format!("{url}: {error}"))?,
+        for url in servers(destination) {
+            match connect(url, destination, &tls).await {
+                Ok(()) => report.ok(&destination.name, &format!("{url} accepts connections"))?,
+                Err(error) => report.fail(&destination.name, &format!("{url}: {error}"))?,
+            }
         }
     }
     Ok(())
 }
 
-async fn connect(destination: &Destination, tls: &TlsConnector) -> Result<(), String> {
-    let target = Target::parse(&destination.route.url).map_err(|error| error.to_string())?;
+/// One URL for each server that a destination sends to.
+fn servers(destination: &Destination) -> Vec<&Url> {
+    let mut servers: Vec<&Url> = Vec::new();
+    for route in std::iter::once(&destination.route).chain(destination.routes.values()) {
+        if servers
+            .iter()
+            .all(|known| known.origin() != route.url.origin())
+        {
+            servers.push(&route.url);
+        }
+    }
+    servers
+}
+
+async fn connect(url: &Url, destination: &Destination, tls: &TlsConnector) -> Result<(), String> {
+    let target = Target::parse(&url.example()).map_err(|error| error.to_string())?;
     match dial(&target.origin, destination.connect_timeout, tls).await {
         Ok(_) => Ok(()),
         Err(failure) => Err(format!("{} ({})", failure.error, failure.class.as_str())),

@@ -4,13 +4,14 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use relay_core::request::Url;
 use relay_core::settings::{BreakerOpen, Destination, Retention, Route, Start};
 
 use super::policy::{read_breaker_open, read_retention, read_retry_after_max};
 use super::route::{self, TIMEOUT_LIMITS};
 use super::section::{Reading, Section, Visibility};
-use super::store::mask_passwords;
 use super::tree::{Node, Table, Value, overlay};
+use super::url;
 
 /// The destinations that deliver, and the names of those that are switched off.
 #[derive(Debug, Clone, Default)]
@@ -97,7 +98,7 @@ fn read(
         section.problem::<()>(node, "must be named [a-z][a-z0-9_]{0,62}");
     }
 
-    let url = read_url(&section);
+    let url = url::read(&section);
     let is_enabled = read_or(&section, "enabled", true);
     let sources = if section.optional("sources").is_some() {
         section.texts("sources", "a source: [a-z][a-z0-9_-]{0,62}", is_source_name)
@@ -148,7 +149,7 @@ struct Own {
 }
 
 /// What `[defaults]` and a destination both may say: for the destination as a whole, and for its routes.
-fn read_levels(section: &Section<'_>, url: Option<Arc<str>>) -> (Option<Own>, Option<Route>) {
+fn read_levels(section: &Section<'_>, url: Option<Url>) -> (Option<Own>, Option<Route>) {
     let retry = section.section("retry");
     let breaker = section.section("breaker");
     let route = route::read(section, &retry, &breaker, url);
@@ -187,7 +188,7 @@ fn read_routes(
     reading: &Reading<'_>,
     destination: &Section<'_>,
     inherited: &Table,
-    url: Option<&Arc<str>>,
+    url: Option<&Url>,
 ) -> Option<BTreeMap<String, Route>> {
     let mut routes = BTreeMap::new();
     let mut is_right = true;
@@ -204,12 +205,14 @@ fn read_routes(
             continue;
         };
         let mut merged = inherited.clone();
+        merged.remove("url");
         overlay(&mut merged, own.clone());
         let path = destination.path_below(&["routes", model]);
         let section = Section::new(reading, path, &merged, Visibility::Shown);
         let retry = section.section("retry");
         let breaker = section.section("breaker");
-        let route = route::read(&section, &retry, &breaker, url.cloned());
+        let url = url::read_of_route(&section, url);
+        let route = route::read(&section, &retry, &breaker, url);
         for section in [&retry, &breaker, &section] {
             section.refuse_unknown_keys();
         }
@@ -247,29 +250,4 @@ fn is_model_name(text: &str) -> bool {
             part.starts_with(|c: char| c.is_ascii_alphabetic())
                 && part.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
         })
-}
-
-fn read_url(section: &Section<'_>) -> Option<Arc<str>> {
-    let allowed = "an absolute http or https URL without credentials, placeholders or fragment";
-    let node = section.required("url")?;
-    let resolved = section.resolve(node, allowed)?;
-    if is_url(&resolved.text) {
-        section.show("url", resolved.text.clone());
-        return Some(resolved.text.into());
-    }
-    if resolved.is_reference {
-        return section.refuse(node, allowed);
-    }
-    let shown = mask_passwords(&resolved.text);
-    section.problem(node, format!("must be {allowed}, not {shown:?}"))
-}
-
-/// Placeholders are refused because nothing fills them in yet.
-fn is_url(text: &str) -> bool {
-    let Ok(url) = text.parse::<hyper::Uri>() else {
-        return false;
-    };
-    let is_http = matches!(url.scheme_str(), Some("http" | "https"));
-    let has_host = url.host().is_some_and(|host| !host.is_empty());
-    is_http && has_host && !text.contains(['@', '{', '}', '#'])
 }

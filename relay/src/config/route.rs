@@ -1,8 +1,8 @@
 //! What a route may say for itself, a destination for all its routes, and `[defaults]` for all destinations.
 
-use std::sync::Arc;
 use std::time::Duration;
 
+use relay_core::request::Url;
 use relay_core::settings::{LogBody, Route};
 
 use super::policy::{read_breaker, read_retry};
@@ -19,7 +19,7 @@ pub(super) fn read(
     section: &Section<'_>,
     retry: &Section<'_>,
     breaker: &Section<'_>,
-    url: Option<Arc<str>>,
+    url: Option<Url>,
 ) -> Option<Route> {
     let methods = method::read(section);
     let headers = headers::read(section, "headers");

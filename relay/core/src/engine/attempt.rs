@@ -40,6 +40,7 @@ impl Engine {
                 id: delivery.id,
                 operation: delivery.record.operation,
                 method: http.method,
+                names_key: self.route_at(delivery.place.home).url.names_key(),
             })
             .collect();
         let verdicts = verdict::judge(exchange, &questions);
@@ -141,7 +142,7 @@ impl Engine {
     }
 
     fn masked(&self, delivery: &Delivery, error: Option<String>) -> Option<String> {
-        let route = &self.routes[self.homes[delivery.place.home].route].route;
+        let route = self.route_at(delivery.place.home);
         error.map(|error| Mask::new(route, [&delivery.record]).error(&error))
     }
 

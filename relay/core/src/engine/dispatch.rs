@@ -48,9 +48,13 @@ impl Engine {
 
     fn send_next(&mut self, route: usize, step: &mut Step<'_>) -> bool {
         while let Some(key) = self.routes[route].ready.pop_front() {
-            if let Some(delivery) = self.take_ready(key) {
-                self.send(delivery, false, step);
+            if let Some(delivery) = self.take_ready(key)
+                && self.send(delivery, false, step)
+            {
                 return true;
+            }
+            if !self.may_send() {
+                return false;
             }
         }
         false
@@ -59,6 +63,22 @@ impl Engine {
     /// Sends one probe: of a record that was never tried if there is one (fetching is resumed for it), else of another
     /// key than the last.
     fn send_probe(&mut self, route: usize, since: Duration, step: &mut Step<'_>) -> bool {
+        while let Some((key, delivery)) = self.take_probe(route, since, step) {
+            if self.send(delivery, true, step) {
+                self.routes[route].last_probe = Some(key);
+                self.routes[route].breaker.begin_probe();
+                return true;
+            }
+        }
+        false
+    }
+
+    fn take_probe(
+        &mut self,
+        route: usize,
+        since: Duration,
+        step: &mut Step<'_>,
+    ) -> Option<(KeyHash, Delivery)> {
         let has_waited = step.now.monotonic >= since + PROBE_FETCH_WAIT;
         let fresh = self.find_ready(route, |delivery| delivery.tally.attempts == 0);
         let key = match fresh {
@@ -66,13 +86,7 @@ impl Engine {
             None if has_waited => self.find_tried_probe(route, step),
             None => None,
         };
-        let Some((key, delivery)) = key.and_then(|key| Some((key, self.take_ready(key)?))) else {
-            return false;
-        };
-        self.routes[route].last_probe = Some(key);
-        self.routes[route].breaker.begin_probe();
-        self.send(delivery, true, step);
-        true
+        key.and_then(|key| Some((key, self.take_ready(key)?)))
     }
 
     /// A probe among what was tried before, in memory or due in the store. None while it is being loaded.
@@ -115,8 +129,21 @@ impl Engine {
         lane.waiting.take().map(|waiting| *waiting.delivery)
     }
 
-    fn send(&mut self, delivery: Delivery, is_probe: bool, step: &mut Step<'_>) {
+    /// Sends a request, or puts a record aside of which none can be made. True when a request left.
+    fn send(&mut self, delivery: Delivery, is_probe: bool, step: &mut Step<'_>) -> bool {
         let place = delivery.place;
+        let http = match request::render(
+            self.route_at(place.home),
+            &[outgoing(&delivery)],
+            step.now.wall,
+            &self.limits.user_agent,
+        ) {
+            Ok(http) => http,
+            Err(unmappable) => {
+                self.put_aside(delivery, &unmappable, step.now);
+                return false;
+            }
+        };
         let lane = self.lanes.entry(delivery.id.key_hash).or_default();
         lane.in_flight = Some(InFlight {
             version: delivery.id.version,
@@ -124,9 +151,6 @@ impl Engine {
             epoch: place.epoch,
         });
         self.homes[place.home].flights += 1;
-        let route = &self.routes[self.homes[place.home].route].route;
-        let outgoing = outgoing(&delivery);
-        let http = request::render(route, &[outgoing], step.now.wall, &self.limits.user_agent);
         let request = RequestId(self.next_request);
         self.next_request += 1;
         let flight = Flight {
@@ -136,6 +160,7 @@ impl Engine {
         };
         self.flights.insert(request, flight);
         step.actions.push(Action::Send { request, http });
+        true
     }
 
     /// Asks the store for parked records that are due, as many as may soon be sent.

@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 
-use super::delivery::{Delivery, Owner, Place};
+use super::delivery::{Delivery, Failure, Owner, Place};
 use super::parked::Row;
 use super::{Engine, Step};
 use crate::exchange::ErrorClass;
 use crate::names::{Coordinates, DeliveryId, KeyHash, Operation, Stream};
 use crate::record::Quarantine;
+use crate::request::Unmappable;
 use crate::rows::{
     AttemptRow, Cause, ExchangeRow, LedgerEntry, Outcome, ParkedEntry, ParkedRow, ParkedState,
     RecordName, Subject,
@@ -254,6 +255,36 @@ impl Engine {
         };
         self.remember_unwritten(unread.place.home, entry, now);
         self.end_offset(unread.owner, unread.place);
+    }
+
+    /// A record of which no request can be made: visible like one that cannot be decoded, and its lane goes on.
+    pub(super) fn put_aside(&mut self, mut delivery: Delivery, why: &Unmappable, now: Now) {
+        let failure = Failure {
+            at: now.wall,
+            status: None,
+            class: ErrorClass::Unmappable,
+            error: why.to_string(),
+        };
+        self.log(
+            LogLine {
+                home: delivery.place.home,
+                subject: delivery.subject(),
+                coordinates: self.homes[delivery.place.home].coordinates(delivery.place.offset),
+                attempted_at: now.wall,
+                attempt: 0,
+                cause: delivery.cause(),
+                outcome: Outcome::Quarantined,
+                status: None,
+                error_class: Some(failure.class),
+                error: Some(failure.error.clone()),
+                exchange: None,
+            },
+            now,
+        );
+        delivery.first_failed_at.get_or_insert(now.wall);
+        delivery.last_failure = Some(failure);
+        self.keep(&delivery, ParkedState::Quarantined, now);
+        self.drop_idle_lane(delivery.id.key_hash);
     }
 
     pub(super) fn end(&mut self, delivery: &Delivery, now: Now) {

@@ -119,6 +119,11 @@ impl Engine {
         Some(home)
     }
 
+    /// What holds for the records of a partition.
+    pub(super) fn route_at(&self, home: usize) -> &Arc<Route> {
+        &self.routes[self.homes[home].route].route
+    }
+
     fn route_or_insert(&mut self, model: &Arc<str>) -> usize {
         if let Some(route) = self.routes.iter().position(|route| route.model == *model) {
             return route;

@@ -3,6 +3,12 @@
 /// Encodes the bytes of a text.
 pub fn encode(text: &str) -> String {
     let mut encoded = String::with_capacity(text.len());
+    push(&mut encoded, text);
+    encoded
+}
+
+/// Appends the encoded bytes of a text.
+pub fn push(encoded: &mut String, text: &str) {
     for byte in text.bytes() {
         match byte {
             b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => {
@@ -14,7 +20,6 @@ pub fn encode(text: &str) -> String {
             }
         }
     }
-    encoded
 }
 
 #[cfg(test)]

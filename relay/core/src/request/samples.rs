@@ -5,12 +5,13 @@ use std::time::Duration;
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 
+use super::Url;
 use crate::settings::{Breaker, LogBody, Method, Methods, Retry, Route, SigningSecret};
 
 /// Billing's route, signed with the secret of the test vector.
 pub fn route() -> Route {
     Route {
-        url: "https://billing.internal/replicates_to".into(),
+        url: Url::parse("https://billing.internal/replicates_to").expect("it is a URL"),
         methods: Methods::all(Method::Post),
         headers: Vec::new(),
         timeout: Duration::from_secs(15),

@@ -13,7 +13,7 @@ fn rendered(route: &Route, record: &Record) -> HttpRequest {
         attempt: 3,
     };
     let wall = Timestamp::from_second(1_795_329_965).unwrap();
-    render(route, &[delivery], wall, "replicates-relay/0.1.0")
+    render(route, &[delivery], wall, "replicates-relay/0.1.0").unwrap()
 }
 
 fn header<'a>(request: &'a HttpRequest, name: &str) -> Option<&'a str> {
@@ -135,5 +135,5 @@ fn configured_headers_travel_beside_our_own() {
     let request = rendered(&route, &decode(&vehicle()).unwrap());
     assert_eq!(request.configured_headers[0].value, "main");
     assert_eq!(request.timeout, route.timeout);
-    assert_eq!(request.url, route.url);
+    assert_eq!(*request.url, *route.url.to_string());
 }

@@ -41,6 +41,7 @@ fn posted(id: DeliveryId) -> Question {
         id,
         operation: Operation::Update,
         method: Method::Post,
+        names_key: false,
     }
 }
 

@@ -12,6 +12,7 @@ use relay_core::engine::journal::FlushLimits;
 use relay_core::engine::{Action, Engine, Event, Limits, RequestId};
 use relay_core::exchange::{Answer, End, ErrorClass, Exchange, HttpRequest, Timings};
 use relay_core::names::{DeliveryId, Partition};
+use relay_core::request::Url;
 use relay_core::settings::{
     Breaker, BreakerOpen, Destination, LogBody, Method, Methods, Retention, Retry, Route, Start,
 };
@@ -563,7 +564,7 @@ fn replica() -> Replica {
 
 fn destination() -> Destination {
     let route = Route {
-        url: "http://127.0.0.1:1/".into(),
+        url: Url::parse("http://127.0.0.1:1/").unwrap(),
         methods: Methods::all(Method::Post),
         headers: vec![],
         timeout: Duration::from_secs(5),

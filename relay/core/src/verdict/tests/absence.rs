@@ -11,6 +11,34 @@ fn class_of(status: u16, operation: Operation, method: Method) -> Class {
     judge(&answer(status, ""), &[question])[0].class
 }
 
+fn class_of_row(status: u16, operation: Operation, method: Method) -> Class {
+    let question = Question {
+        operation,
+        method,
+        names_key: true,
+        ..posted(ours())
+    };
+    judge(&answer(status, ""), &[question])[0].class
+}
+
+#[test]
+fn where_rows_have_urls_of_their_own_a_missing_one_is_tried_again_or_is_what_a_delete_wants() {
+    for status in [404, 410] {
+        let update = class_of_row(status, Operation::Update, Method::Put);
+        assert_eq!(update, Class::Retry, "{status}");
+        for method in [Method::Delete, Method::Post] {
+            let delete = class_of_row(status, Operation::Delete, method);
+            assert_eq!(delete, Class::Delivered, "{status} {method:?}");
+        }
+    }
+    for operation in [Operation::Update, Operation::Delete] {
+        let refused = class_of_row(405, operation, Method::Delete);
+        assert_eq!(refused, Class::Retry, "{operation:?}");
+        let unauthorised = class_of_row(401, operation, Method::Delete);
+        assert_eq!(unauthorised, Class::Endpoint, "{operation:?}");
+    }
+}
+
 #[test]
 fn a_delete_by_method_is_done_when_there_is_nothing_left_to_delete() {
     for status in [404, 410] {
