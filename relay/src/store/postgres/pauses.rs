@@ -1,0 +1,63 @@
+//! Destinations that an operator has paused.
+
+use sqlx::{Connection, PgConnection};
+
+use super::moment::Moment;
+use crate::store::lease::Trouble;
+use crate::store::pause::{Pause, PauseRequest};
+
+/// Pauses a destination or lets it go on, and notes who asked.
+pub(super) async fn set(
+    connection: &mut PgConnection,
+    request: &PauseRequest,
+) -> Result<(), Trouble> {
+    let pause = request.pause();
+    let mut transaction = connection.begin().await?;
+    sqlx::query(
+        "
+        insert into destinations (name, first_seen_at, paused, paused_reason, paused_by, paused_at)
+        values ($1, $2, $3, $4, $5, $6)
+        on conflict (name) do update set
+          paused = excluded.paused, paused_reason = excluded.paused_reason, paused_by = excluded.paused_by,
+          paused_at = excluded.paused_at
+        ",
+    )
+    .bind(&request.destination)
+    .bind(Moment(request.at))
+    .bind(pause.is_some())
+    .bind(pause.as_ref().map(|pause| &pause.reason))
+    .bind(pause.as_ref().map(|pause| &pause.by))
+    .bind(pause.as_ref().map(|pause| Moment(pause.at)))
+    .execute(&mut *transaction)
+    .await?;
+    sqlx::query(
+        "insert into audit (at, token_name, action, target, detail) values ($1, $2, $3, $4, $5)",
+    )
+    .bind(Moment(request.at))
+    .bind(&request.token_name)
+    .bind(request.wish.action())
+    .bind(&request.destination)
+    .bind(request.wish.reason())
+    .execute(&mut *transaction)
+    .await?;
+    transaction.commit().await?;
+    Ok(())
+}
+
+/// Who paused a destination, if somebody has.
+pub(super) async fn find(
+    connection: &mut PgConnection,
+    destination: &str,
+) -> Result<Option<Pause>, Trouble> {
+    let row: Option<(Option<String>, Option<String>, Moment)> = sqlx::query_as(
+        "select paused_reason, paused_by, paused_at from destinations where name = $1 and paused_at is not null",
+    )
+    .bind(destination)
+    .fetch_optional(connection)
+    .await?;
+    Ok(row.map(|(reason, by, at)| Pause {
+        reason: reason.unwrap_or_default(),
+        by: by.unwrap_or_default(),
+        at: at.0,
+    }))
+}
