@@ -4,20 +4,23 @@
 //! | route | role | |
 //! |---|---|---|
 //! | `GET /api/v1/destinations`, `/destinations/{name}` | viewer | [`destinations`] |
+//! | `POST /api/v1/destinations/{name}/pause`, `/resume` | operator | [`pause`] |
 //! | `GET /api/v1/deliveries`, `/deliveries/{id}`, `/deliveries/{id}/attempts` | viewer | [`deliveries`] |
 //! | `POST /api/v1/deliveries/{id}/retry` | operator | [`retry`] |
 //! | `GET /api/v1/attempts` | viewer | [`attempts`] |
 //! | `GET /healthz`, `/readyz`, `/metrics` | no token | [`health`] |
 //!
-//! [`access`] asks for the token, [`parameters`] reads queries, [`answer`] has the one shape of errors, [`shape`] the
-//! JSON of deliveries and attempts.
+//! [`access`] asks for the token, [`parameters`] reads queries, [`once`] does a repeated write once, [`answer`] has the one
+//! shape of errors, [`shape`] the JSON of deliveries and attempts.
 mod access;
 mod answer;
 mod attempts;
 mod deliveries;
 mod destinations;
 mod health;
+mod once;
 mod parameters;
+mod pause;
 mod retry;
 mod shape;
 
@@ -155,6 +158,8 @@ fn router(context: Arc<Context>) -> Router {
     let api = Router::new()
         .route("/destinations", get(destinations::list))
         .route("/destinations/{name}", get(destinations::show))
+        .route("/destinations/{name}/pause", post(pause::pause))
+        .route("/destinations/{name}/resume", post(pause::resume))
         .route("/deliveries", get(deliveries::list))
         .route("/deliveries/{id}", get(deliveries::show))
         .route("/deliveries/{id}/attempts", get(deliveries::attempts))

@@ -66,9 +66,17 @@ fn dispatch(arguments: Arguments, output: &mut Output) -> Result<ExitCode, Failu
         Command::Dev(flags) => return dev::run(&flags, config.as_deref()),
         Command::Check(flags) => return check::run(&path(config), &flags, output),
         Command::Migrate(flags) => migrate::run(&load(config)?, &flags, output)?,
-        Command::Destinations { name, relay } => {
-            destinations::run(name.as_deref(), &relay, output)?;
-        }
+        Command::Destinations {
+            name,
+            action,
+            reason,
+            relay,
+        } => match (name, action) {
+            (Some(name), Some(action)) => {
+                destinations::change(&name, action, reason.as_deref(), &relay, output)?;
+            }
+            (name, _) => destinations::run(name.as_deref(), &relay, output)?,
+        },
         Command::Failures { id, filters, relay } => {
             failures::run(id.as_deref(), &filters, &relay, output)?;
         }

@@ -62,8 +62,8 @@ pub enum Task {
     ReadParked {
         ids: Vec<DeliveryId>,
     },
-    /// What a person asked to send again, of these partitions.
-    FindManualRetries {
+    /// What people asked for: that the destination pauses, and what is to be sent again of these partitions.
+    FindWishes {
         destination: Arc<str>,
         partitions: Vec<Partition>,
     },
@@ -164,6 +164,12 @@ async fn serve(store: &dyn Store, job: Job, clock: crate::clock::Clock) -> Vec<K
     match job.task {
         Task::Keep { batch, rows } => keep(store, destination, batch, rows, clock).await,
         Task::LoadPartition { partition, stream } => {
+            // Before its records come: a paused destination sends none of them.
+            let words = until_it_works("ask whether a destination is paused", || {
+                store.pause(&stream.destination)
+            })
+            .await
+            .map(|pause| pause.to_string().into());
             let loaded = until_it_works("load a partition", || {
                 store.load_partition(&stream, &partition)
             })
@@ -179,7 +185,9 @@ async fn serve(store: &dyn Store, job: Job, clock: crate::clock::Clock) -> Vec<K
                 parked: loaded.parked,
                 watermark,
             };
-            event(Event::Loaded { partition, state })
+            [Event::Paused { words }, Event::Loaded { partition, state }]
+                .map(|event| Kept::Event { destination, event })
+                .into()
         }
         Task::ReadLedger {
             partition,
@@ -198,28 +206,46 @@ async fn serve(store: &dyn Store, job: Job, clock: crate::clock::Clock) -> Vec<K
             let rows = until_it_works("read parked records", || store.load_parked(&ids)).await;
             event(Event::ParkedRead { asked: ids, rows })
         }
-        Task::FindManualRetries {
+        Task::FindWishes {
             destination: name,
             partitions,
-        } => {
-            match store
-                .find_manual_retries(&name, &partitions, MANUAL_RETRIES_MAX)
-                .await
-            {
-                Ok(entries) if entries.is_empty() => vec![],
-                Ok(entries) => event(Event::ManualRetries { entries }),
-                Err(error) => {
-                    warn!(destination = &*name, %error, "cannot look for manual retries");
-                    vec![]
-                }
+        } => match find_wishes(store, &name, &partitions).await {
+            Ok(events) => events
+                .into_iter()
+                .map(|event| Kept::Event { destination, event })
+                .collect(),
+            Err(error) => {
+                warn!(destination = &*name, %error, "cannot look for what people asked for");
+                vec![]
             }
-        }
+        },
         Task::Report {
             row,
             mappings,
             seen_at,
         } => report(store, destination, row, &mappings, seen_at).await,
     }
+}
+
+async fn find_wishes(
+    store: &dyn Store,
+    name: &str,
+    partitions: &[Partition],
+) -> Result<Vec<Event>, StoreError> {
+    let words = store
+        .pause(name)
+        .await?
+        .map(|pause| pause.to_string().into());
+    let mut events = vec![Event::Paused { words }];
+    if !partitions.is_empty() {
+        let entries = store
+            .find_manual_retries(name, partitions, MANUAL_RETRIES_MAX)
+            .await?;
+        if !entries.is_empty() {
+            events.push(Event::ManualRetries { entries });
+        }
+    }
+    Ok(events)
 }
 
 async fn keep(

@@ -45,6 +45,7 @@ type HistogramFamily<L> = Family<L, Histogram, fn() -> Histogram>;
 /// Why a destination was held, in `held_seconds_total`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum HeldFor {
+    Paused,
     Breaker,
     RetryAfter,
     ParkedMax,
@@ -54,6 +55,7 @@ pub enum HeldFor {
 impl HeldFor {
     pub fn as_str(self) -> &'static str {
         match self {
+            Self::Paused => "paused",
             Self::Breaker => "breaker",
             Self::RetryAfter => "retry_after",
             Self::ParkedMax => "parked_max",

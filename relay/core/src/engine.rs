@@ -72,6 +72,8 @@ pub struct Engine {
     journal: Journal,
     /// Retries in place, by when they are due.
     waits: BTreeSet<(Duration, KeyHash)>,
+    /// Who paused the destination, and why.
+    paused: Option<Arc<str>>,
     /// A `Retry-After` holds the whole destination until then.
     hold_until: Option<Duration>,
     /// What the store counted last, over all replicas.
@@ -114,6 +116,7 @@ impl Engine {
             next_request: 1,
             parked: Parked::default(),
             waits: BTreeSet::new(),
+            paused: None,
             hold_until: None,
             undelivered: 0,
             buffered_bytes: 0,
@@ -142,6 +145,7 @@ impl Engine {
             } => self.on_ledger_read(&partition, &asked, &found, &step),
             Event::ParkedRead { asked, rows } => self.on_parked_read(&asked, rows, &step),
             Event::ManualRetries { entries } => self.on_manual_retries(entries, &step),
+            Event::Paused { words } => self.paused = words,
             Event::Counted { undelivered } => self.undelivered = undelivered,
             Event::Answer {
                 request,

@@ -40,15 +40,18 @@ pub async fn show(
     parameters: Parameters,
 ) -> Result<Json<Value>, ApiError> {
     parameters.finish()?;
-    let destinations = all(&context).await?;
-    let Some(status) = destinations.get(&*name) else {
-        let hint = nearest::hint(&name, destinations.keys().map(|name| &**name));
-        return Err(ApiError::not_found(format!(
-            "there is no destination {name:?}{hint}"
-        )));
-    };
+    let status = require(&context, &name).await?;
     let replicas = context.store.replicas(REPLICA_AGE_MAX).await?;
-    Ok(Json(describe(&context, &name, status, &replicas).await?))
+    Ok(Json(describe(&context, &name, &status, &replicas).await?))
+}
+
+/// How a destination is doing on this replica; an error with the nearest name when there is none of that name.
+pub async fn require(context: &Context, name: &str) -> Result<DestinationStatus, ApiError> {
+    let mut destinations = all(context).await?;
+    destinations.remove(name).ok_or_else(|| {
+        let hint = nearest::hint(name, destinations.keys().map(|name| &**name));
+        ApiError::not_found(format!("there is no destination {name:?}{hint}"))
+    })
 }
 
 /// Those that are configured, and those that the store has met: what they left undelivered is still there.

@@ -1,28 +1,20 @@
 //! `POST /deliveries/{id}/retry`: a person wants a delivery sent again.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::body::Bytes;
 use axum::extract::{Extension, Path, State};
-use axum::http::{HeaderMap, StatusCode, header};
-use axum::response::{IntoResponse, Response};
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::Response;
 use relay_core::names::DeliveryId;
-use relay_core::time::saturating_add;
 use serde_json::json;
-use sha2::{Digest, Sha256};
 
-use super::Context;
 use super::access::Caller;
 use super::answer::ApiError;
 use super::deliveries::{delivery_id, unknown};
 use super::parameters::Parameters;
-use crate::store::{KeptAnswer, RetryAnswer, RetryRequest};
-
-/// For how long an answer is kept for the same `Idempotency-Key`.
-const ANSWER_KEPT: Duration = Duration::from_secs(24 * 3_600);
-
-const IDEMPOTENCY_KEY_BYTES_MAX: usize = 255;
+use super::{Context, once};
+use crate::store::{RetryAnswer, RetryRequest};
 
 pub async fn retry(
     State(context): State<Arc<Context>>,
@@ -35,38 +27,20 @@ pub async fn retry(
     parameters.finish()?;
     let id = delivery_id(&id)?;
     require_no_wishes(&body)?;
-    let now = context.clock.now().wall;
     let request = RetryRequest {
         id,
         token_name: caller.to_string(),
-        at: now,
+        at: context.clock.now().wall,
     };
-    let Some(key) = idempotency_key(&headers)? else {
-        return send(&context, &request).await.map(accepted);
-    };
-    // The path is part of what was asked: one key must not stand for two deliveries.
-    let mut sha = Sha256::new();
-    sha.update(format!("retry {id}\n"));
-    sha.update(&body);
-    let body_hash = sha.finalize().to_vec();
-    if let Some(kept) = context.store.kept_answer(&key, now).await? {
-        if kept.body_hash != body_hash {
-            return Err(ApiError::unprocessable(format!(
-                "Idempotency-Key {key:?} was used for another request"
-            )));
-        }
-        return Ok(accepted(kept.response));
-    }
-    let response = send(&context, &request).await?;
-    let answer = KeptAnswer {
-        body_hash,
-        response: response.clone(),
-    };
-    context
-        .store
-        .keep_answer(&key, &answer, saturating_add(now, ANSWER_KEPT))
-        .await?;
-    Ok(accepted(response))
+    let asked = format!("retry {id}");
+    once::answer(
+        &context,
+        &headers,
+        (&asked, &body),
+        StatusCode::ACCEPTED,
+        || send(&context, &request),
+    )
+    .await
 }
 
 async fn send(context: &Context, request: &RetryRequest) -> Result<String, ApiError> {
@@ -91,11 +65,6 @@ fn due(id: DeliveryId) -> String {
     json!({ "id": id.to_string(), "state": "parked", "reason": "manual" }).to_string()
 }
 
-fn accepted(response: String) -> Response {
-    let content_type = [(header::CONTENT_TYPE, "application/json")];
-    (StatusCode::ACCEPTED, content_type, response).into_response()
-}
-
 /// A retry has no parameters of its own: what somebody wrote there would be ignored.
 fn require_no_wishes(body: &[u8]) -> Result<(), ApiError> {
     let is_empty = body.is_empty()
@@ -107,17 +76,5 @@ fn require_no_wishes(body: &[u8]) -> Result<(), ApiError> {
         Err(ApiError::invalid(vec![
             "a retry takes no body, or {}".to_owned(),
         ]))
-    }
-}
-
-fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, ApiError> {
-    let Some(value) = headers.get("idempotency-key") else {
-        return Ok(None);
-    };
-    match value.to_str() {
-        Ok(key) if (1..=IDEMPOTENCY_KEY_BYTES_MAX).contains(&key.len()) => Ok(Some(key.to_owned())),
-        _ => Err(ApiError::invalid(vec![format!(
-            "Idempotency-Key must be 1-{IDEMPOTENCY_KEY_BYTES_MAX} printable ASCII characters"
-        )])),
     }
 }

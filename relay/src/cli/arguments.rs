@@ -38,10 +38,15 @@ pub enum Command {
     Check(CheckArguments),
     /// Apply the store's migrations
     Migrate(MigrateArguments),
-    /// State, lag and undelivered records of each destination
+    /// State, lag and undelivered records of each destination; with an action, pause one or let it go on
     Destinations {
         /// Only this one
         name: Option<String>,
+        #[arg(value_enum)]
+        action: Option<PauseAction>,
+        /// Why, for those who wonder; a pause needs one
+        #[arg(long, requires = "action", required_if_eq("action", "pause"))]
+        reason: Option<String>,
         #[command(flatten)]
         relay: RelayArguments,
     },
@@ -81,6 +86,14 @@ pub enum Command {
     },
     /// Print the version
     Version,
+}
+
+#[derive(Debug, Clone, Copy, clap::ValueEnum)]
+pub enum PauseAction {
+    /// Send nothing until it is resumed, on all replicas; its records wait in Kafka
+    Pause,
+    /// Go on
+    Resume,
 }
 
 #[derive(Debug, Args)]

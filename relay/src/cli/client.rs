@@ -43,22 +43,28 @@ impl<'a> Client<'a> {
 
     /// What is at a path below `/api/v1`.
     pub fn read(&self, path: &str, query: &Query) -> Result<Value, Failure> {
-        self.ask(&Method::GET, path, query)
+        self.ask(&Method::GET, path, query, String::new())
     }
 
     /// Has something done.
-    pub fn write(&self, path: &str) -> Result<Value, Failure> {
-        self.ask(&Method::POST, path, &Query::new())
+    pub fn write(&self, path: &str, body: &Value) -> Result<Value, Failure> {
+        self.ask(&Method::POST, path, &Query::new(), body.to_string())
     }
 
-    fn ask(&self, method: &Method, path: &str, query: &Query) -> Result<Value, Failure> {
+    fn ask(
+        &self,
+        method: &Method,
+        path: &str,
+        query: &Query,
+        body: String,
+    ) -> Result<Value, Failure> {
         let url = format!(
             "{}/api/v1{path}{}",
             self.relay.url.trim_end_matches('/'),
             encode_query(query)
         );
         let (status, body) = super::runtime()?.block_on(async {
-            match timeout(ANSWER_TIMEOUT, self.exchange(method, &url)).await {
+            match timeout(ANSWER_TIMEOUT, self.exchange(method, &url, body)).await {
                 Ok(answer) => answer,
                 Err(_) => Err(self.unreachable(&format!("no answer within {ANSWER_TIMEOUT:?}"))),
             }
@@ -73,7 +79,12 @@ impl<'a> Client<'a> {
         }
     }
 
-    async fn exchange(&self, method: &Method, url: &str) -> Result<(StatusCode, Bytes), Failure> {
+    async fn exchange(
+        &self,
+        method: &Method,
+        url: &str,
+        body: String,
+    ) -> Result<(StatusCode, Bytes), Failure> {
         let target = Target::parse(url)
             .map_err(|error| Failure::Usage(format!("--url {:?}: {error}", self.relay.url)))?;
         let tls = tls::with_system_roots()?;
@@ -100,7 +111,7 @@ impl<'a> Client<'a> {
             request = request.header(AUTHORIZATION, value);
         }
         let request = request
-            .body(Full::new(Bytes::new()))
+            .body(Full::new(Bytes::from(body)))
             .map_err(|error| Failure::Usage(error.to_string()))?;
         let answer = sender
             .send_request(request)

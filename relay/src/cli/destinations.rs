@@ -1,8 +1,8 @@
-//! `destinations`: how each one is doing.
+//! `destinations`: how each one is doing; pausing one.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use super::arguments::RelayArguments;
+use super::arguments::{PauseAction, RelayArguments};
 use super::client::{Client, Query, segment};
 use super::failure::Failure;
 use super::output::{Output, cell};
@@ -28,6 +28,31 @@ pub fn run(name: Option<&str>, relay: &RelayArguments, output: &mut Output) -> R
         serde_json::from_value(answer["destinations"].take()).unwrap_or_default()
     };
     output.list(&rows, &COLUMNS, cells)?;
+    Ok(())
+}
+
+/// Pauses a destination, or lets it go on.
+pub fn change(
+    name: &str,
+    action: PauseAction,
+    reason: Option<&str>,
+    relay: &RelayArguments,
+    output: &mut Output,
+) -> Result<(), Failure> {
+    let (action, words) = match action {
+        PauseAction::Pause => (
+            "pause",
+            "is paused: nothing is sent, and its records wait in Kafka",
+        ),
+        PauseAction::Resume => ("resume", "goes on"),
+    };
+    let path = format!("/destinations/{}/{action}", segment(name));
+    let answer = Client::new(relay).write(&path, &json!({ "reason": reason }))?;
+    if output.is_json() {
+        output.object(&answer)?;
+    } else {
+        output.line(&format!("{name} {words}"))?;
+    }
     Ok(())
 }
 

@@ -2,6 +2,8 @@
 
 use std::process::ExitCode;
 
+use serde_json::json;
+
 use super::arguments::RelayArguments;
 use super::client::{Client, segment};
 use super::failure::{FAILED, Failure};
@@ -15,7 +17,7 @@ pub fn run(
     let client = Client::new(relay);
     let mut code = ExitCode::SUCCESS;
     for id in ids {
-        match client.write(&format!("/deliveries/{}/retry", segment(id))) {
+        match client.write(&format!("/deliveries/{}/retry", segment(id)), &json!({})) {
             Ok(answer) if output.is_json() => output.object(&answer)?,
             Ok(_) => output.line(&format!("{id} will be sent again"))?,
             // The others can still be sent: an API that is away would refuse them all.

@@ -209,8 +209,8 @@ impl Desk {
         let mut ask = |task| tasks.push(keeper::Job { destination, task });
         let partitions = self.engine.owned_partitions();
         self.consumer.commit_again(&partitions, now.monotonic);
-        if !partitions.is_empty() && !self.is_done {
-            ask(Task::FindManualRetries {
+        if !self.is_done {
+            ask(Task::FindWishes {
                 destination: self.settings.name.clone(),
                 partitions,
             });

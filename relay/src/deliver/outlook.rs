@@ -89,6 +89,9 @@ impl Outlook {
 }
 
 fn state_of(view: &View) -> (ReplicaState, Option<String>) {
+    if let Some(words) = &view.paused {
+        return (ReplicaState::Paused, Some(words.to_string()));
+    }
     match (&view.breaker, view.hold) {
         (Some(breaker), _) if !breaker.is_half_open => {
             (ReplicaState::Open, Some(words_of(breaker)))
@@ -110,10 +113,14 @@ fn words_of(breaker: &BreakerView) -> String {
 }
 
 fn held_for(view: &View) -> Option<HeldFor> {
+    if view.paused.is_some() {
+        return Some(HeldFor::Paused);
+    }
     if view.breaker.is_some() {
         return Some(HeldFor::Breaker);
     }
     match view.hold? {
+        Hold::Paused => Some(HeldFor::Paused),
         Hold::RetryAfter => Some(HeldFor::RetryAfter),
         Hold::ParkedMax => Some(HeldFor::ParkedMax),
         Hold::Buffer => Some(HeldFor::Buffer),

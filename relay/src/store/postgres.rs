@@ -11,6 +11,7 @@ mod log;
 mod migrations;
 mod moment;
 mod parked;
+mod pauses;
 mod ranges;
 mod replicas;
 mod streams;
@@ -36,6 +37,7 @@ use super::delivery::{
     Delivery, DeliveryCursor, DeliveryFilter, KeptAnswer, Page, RetryAnswer, RetryRequest,
 };
 use super::lease::{Trouble, on_lease, told};
+use super::pause::{Pause, PauseRequest};
 use super::reduce;
 use super::replica::{MappingRow, ReplicaRow};
 use super::undelivered::{Counts, StoredPartition};
@@ -361,6 +363,20 @@ impl Store for PostgresStore {
         on_lease!(self, "reading destinations", |connection| {
             replicas::find_destinations(connection)
         })
+    }
+
+    async fn set_pause(&self, request: &PauseRequest) -> Result<(), StoreError> {
+        on_lease!(self, "pausing a destination", |connection| {
+            pauses::set(connection, request)
+        })
+    }
+
+    async fn pause(&self, destination: &str) -> Result<Option<Pause>, StoreError> {
+        on_lease!(
+            self,
+            "asking whether a destination is paused",
+            |connection| pauses::find(connection, destination)
+        )
     }
 
     async fn retry(&self, request: &RetryRequest) -> Result<RetryAnswer, StoreError> {

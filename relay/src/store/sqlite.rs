@@ -6,6 +6,7 @@ mod ledger;
 mod log;
 mod migrations;
 mod parked;
+mod pauses;
 mod replicas;
 
 use std::time::Duration;
@@ -24,6 +25,7 @@ use super::delivery::{
 };
 use super::lease::{Trouble, on_lease};
 use super::migrations::{SQLITE, applied};
+use super::pause::{Pause, PauseRequest};
 use super::reduce;
 use super::replica::{MappingRow, ReplicaRow};
 use super::undelivered::{Counts, StoredPartition};
@@ -330,6 +332,20 @@ impl Store for SqliteStore {
         on_lease!(self, "reading destinations", |connection| {
             replicas::find_destinations(connection)
         })
+    }
+
+    async fn set_pause(&self, request: &PauseRequest) -> Result<(), StoreError> {
+        on_lease!(self, "pausing a destination", |connection| {
+            pauses::set(connection, request)
+        })
+    }
+
+    async fn pause(&self, destination: &str) -> Result<Option<Pause>, StoreError> {
+        on_lease!(
+            self,
+            "asking whether a destination is paused",
+            |connection| pauses::find(connection, destination)
+        )
     }
 
     async fn retry(&self, request: &RetryRequest) -> Result<RetryAnswer, StoreError> {

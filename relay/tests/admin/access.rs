@@ -111,7 +111,7 @@ fn what_does_not_exist_is_said_so() {
     let relay = Relay::start(OPEN);
     for (method, path, status) in [
         ("GET", "/api/v1/retries", 404),
-        ("POST", "/api/v1/destinations/billing/pause", 404),
+        ("POST", "/api/v1/retries", 404),
         ("GET", "/", 404),
         ("DELETE", LIST, 405),
     ] {

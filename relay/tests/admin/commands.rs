@@ -41,6 +41,32 @@ fn destinations_are_a_table_or_an_object_per_line() {
 }
 
 #[test]
+fn a_destination_is_paused_with_a_reason_and_resumed() {
+    let relay = Relay::start(OPEN);
+    let words = "billing is paused: nothing is sent, and its records wait in Kafka\n";
+    let pause = ["destinations", "billing", "pause"];
+    let because = [&pause[..], &["--reason", "they migrate"]].concat();
+    assert_eq!(
+        said(&relay.command(&because)),
+        (0, words.into(), String::new())
+    );
+    let (code, _, stderr) = said(&relay.command(&pause));
+    assert_eq!(code, 2);
+    assert!(stderr.contains("--reason"), "{stderr}");
+    let resume = ["destinations", "billing", "resume"];
+    assert_eq!(
+        said(&relay.command(&resume)),
+        (0, "billing goes on\n".into(), String::new())
+    );
+    let (code, _, stderr) = said(&relay.command(&["destinations", "biling", "resume"]));
+    assert_eq!(code, 1);
+    assert_eq!(
+        stderr,
+        "there is no destination \"biling\" (did you mean billing?)\n"
+    );
+}
+
+#[test]
 fn failures_are_found_shown_and_retried() {
     let relay = Relay::start(OPEN);
     let log = vec![failed("42", 7)];

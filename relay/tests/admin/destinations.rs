@@ -5,7 +5,7 @@ use replicates_relay::status::DestinationStatus;
 use replicates_relay::store::{MappingRow, ReplicaState};
 use serde_json::{Value, json};
 
-use crate::relay::{OPEN, Relay};
+use crate::relay::{OPEN, Relay, TOKENS};
 use crate::rows::{batch, parked, rejected};
 
 /// `fleet` is in trouble, as the engine would say it.
@@ -87,4 +87,99 @@ fn a_destination_that_left_the_configuration_still_shows_what_it_left() {
         answer.message(),
         "there is no destination \"biling\" (did you mean billing?)"
     );
+}
+
+#[test]
+fn a_pause_is_asked_for_once_with_a_reason_by_an_operator() {
+    let relay = Relay::start(TOKENS);
+    let pause = "/api/v1/destinations/billing/pause";
+    let operator = ("authorization", "Bearer operator-token");
+    let ask = |path: &str, headers: &[(&str, &str)], body: &str| {
+        let answer = relay.ask("POST", path, headers, body);
+        (answer.status, answer.json())
+    };
+    let because = r#"{"reason":"they migrate"}"#;
+    let viewer = ("authorization", "Bearer viewer-token");
+    assert_eq!(ask(pause, &[viewer], because).0, 403);
+    let once = [operator, ("idempotency-key", "k1")];
+    for _ in 0..2 {
+        let (status, body) = ask(pause, &once, because);
+        assert_eq!(status, 200);
+        assert_eq!(
+            body,
+            json!({ "name": "billing", "paused": true, "reason": "they migrate" })
+        );
+    }
+    let kept = || {
+        relay
+            .runtime
+            .block_on(relay.store.pause("billing"))
+            .unwrap()
+    };
+    assert_eq!(kept().unwrap().to_string(), "by ops: they migrate");
+    // The same key for the opposite is a mistake.
+    let resume = "/api/v1/destinations/billing/resume";
+    assert_eq!(ask(resume, &once, because).0, 422);
+    assert!(kept().is_some());
+    assert_eq!(ask(resume, &[operator], "").0, 200);
+    assert_eq!(kept(), None);
+}
+
+#[test]
+fn a_pause_that_is_not_understood_says_why() {
+    let relay = Relay::start(OPEN);
+    let long = format!("{{\"reason\":{:?}}}", "x".repeat(201));
+    for (name, body, status, message) in [
+        (
+            "billing",
+            "",
+            400,
+            "a pause needs a reason: {\"reason\":\"…\"}",
+        ),
+        (
+            "billing",
+            "{}",
+            400,
+            "a pause needs a reason: {\"reason\":\"…\"}",
+        ),
+        (
+            "billing",
+            "[]",
+            400,
+            "the body must be a JSON object: {\"reason\":\"…\"}",
+        ),
+        (
+            "billing",
+            r#"{"why":"x"}"#,
+            400,
+            "unknown key \"why\": only reason is understood",
+        ),
+        ("billing", r#"{"reason":7}"#, 400, "reason must be a text"),
+        (
+            "billing",
+            r#"{"reason":"a\nb"}"#,
+            400,
+            "reason must be one line of 1-200 characters",
+        ),
+        (
+            "billing",
+            &long,
+            400,
+            "reason must be one line of 1-200 characters",
+        ),
+        (
+            "biling",
+            r#"{"reason":"x"}"#,
+            404,
+            "there is no destination \"biling\" (did you mean billing?)",
+        ),
+    ] {
+        let path = format!("/api/v1/destinations/{name}/pause");
+        let answer = relay.ask("POST", &path, &[], body);
+        assert_eq!(
+            (answer.status, &*answer.message()),
+            (status, message),
+            "{body}"
+        );
+    }
 }

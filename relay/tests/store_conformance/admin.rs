@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use relay_core::rows::{Batch, Outcome};
 use replicates_relay::store::{
-    KeptAnswer, MappingRow, ReplicaRow, ReplicaState, RetryAnswer, RetryRequest,
+    KeptAnswer, MappingRow, Pause, PauseRequest, ReplicaRow, ReplicaState, RetryAnswer,
+    RetryRequest, Wish,
 };
 
 use crate::databases::Database;
@@ -16,6 +17,7 @@ on_both_stores!(
     an_answer_is_kept_under_its_key_until_it_expires,
     replicas_and_mappings_are_what_was_said_last,
     a_destination_is_met_once,
+    a_pause_holds_until_somebody_lets_the_destination_go_on_and_is_in_the_audit_list,
     upkeep_leaves_what_has_not_expired_and_what_is_undelivered,
 );
 
@@ -151,6 +153,49 @@ async fn a_destination_is_met_once(database: Database) {
         store.record_destination(destination, now()).await.unwrap();
     }
     assert_eq!(store.destinations().await.unwrap(), ["billing", "search"]);
+}
+
+async fn a_pause_holds_until_somebody_lets_the_destination_go_on_and_is_in_the_audit_list(
+    database: Database,
+) {
+    let (store, at) = (database.store(), now());
+    store.record_destination("fleet", now()).await.unwrap();
+    let ask = |destination: &str, wish| PauseRequest {
+        destination: destination.into(),
+        wish,
+        token_name: "ops".into(),
+        at,
+    };
+    let because = |reason: &str| Wish::Pause {
+        reason: reason.into(),
+    };
+    let pause = |reason: &str| {
+        Some(Pause {
+            reason: reason.into(),
+            by: "ops".into(),
+            at,
+        })
+    };
+    assert_eq!(store.pause("billing").await.unwrap(), None);
+    for reason in ["they migrate", "still"] {
+        let request = ask("billing", because(reason));
+        store.set_pause(&request).await.unwrap();
+        assert_eq!(store.pause("billing").await.unwrap(), pause(reason));
+    }
+    assert_eq!(store.pause("fleet").await.unwrap(), None);
+    store
+        .set_pause(&ask("fleet", because("too")))
+        .await
+        .unwrap();
+    let go_on = Wish::Resume {
+        reason: Some("done".into()),
+    };
+    store.set_pause(&ask("billing", go_on)).await.unwrap();
+    assert_eq!(store.pause("billing").await.unwrap(), None);
+    assert_eq!(store.pause("fleet").await.unwrap(), pause("too"));
+    assert_eq!(store.destinations().await.unwrap(), ["billing", "fleet"]);
+    let audit = "select count(*) from audit where token_name = 'ops' and detail is not null";
+    assert_eq!(database.number(audit).await, 4);
 }
 
 async fn upkeep_leaves_what_has_not_expired_and_what_is_undelivered(database: Database) {

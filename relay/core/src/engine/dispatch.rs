@@ -19,7 +19,10 @@ pub(super) const PARKED_PER_SLOT: usize = 2;
 impl Engine {
     /// Whether any request may leave now.
     pub(super) fn may_send(&self) -> bool {
-        self.mode == Mode::Running && self.hold_until.is_none() && !self.journal.is_backlogged()
+        self.mode == Mode::Running
+            && self.paused.is_none()
+            && self.hold_until.is_none()
+            && !self.journal.is_backlogged()
     }
 
     /// Sends what may be sent, the routes taking turns.

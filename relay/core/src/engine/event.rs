@@ -49,6 +49,8 @@ pub enum Event {
     },
     /// A person asked for these undelivered records to be sent again.
     ManualRetries { entries: Vec<ParkedEntry> },
+    /// An operator has paused the destination, told in these words; none: nobody has, or not any more.
+    Paused { words: Option<Arc<str>> },
     /// The store counted this destination's undelivered records.
     Counted { undelivered: u64 },
     /// A request ended.

@@ -8,6 +8,8 @@ use super::{Engine, Mode, Step};
 /// Why a destination fetches nothing. Stored and shown by these words.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Hold {
+    /// By an operator.
+    Paused,
     RetryAfter,
     /// The store cannot be written.
     Store,
@@ -18,6 +20,7 @@ pub enum Hold {
 impl Hold {
     pub fn as_str(self) -> &'static str {
         match self {
+            Self::Paused => "paused",
             Self::RetryAfter => "retry_after",
             Self::Store => "store",
             Self::ParkedMax => "parked_max",
@@ -29,6 +32,9 @@ impl Hold {
 impl Engine {
     /// Why the whole destination is held, if it is.
     pub fn hold(&self) -> Option<Hold> {
+        if self.paused.is_some() {
+            return Some(Hold::Paused);
+        }
         if self.hold_until.is_some() {
             return Some(Hold::RetryAfter);
         }

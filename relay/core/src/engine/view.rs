@@ -1,5 +1,6 @@
 //! What people see of an engine.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::Engine;
@@ -15,6 +16,8 @@ pub struct View {
     pub in_flight: usize,
     pub buffered_bytes: usize,
     pub hold: Option<Hold>,
+    /// Who paused it, and why.
+    pub paused: Option<Arc<str>>,
     /// The breaker that is not closed, worst first.
     pub breaker: Option<BreakerView>,
     /// Kafka timestamp of the oldest record read and not ended.
@@ -43,6 +46,7 @@ impl Engine {
             in_flight: self.flights.len(),
             buffered_bytes: self.buffered_bytes,
             hold: self.hold(),
+            paused: self.paused.clone(),
             breaker: self.breaker_view(now),
             oldest_open: owned().filter_map(|home| home.offsets.oldest()).min(),
             oldest_parked: self
