@@ -9,6 +9,7 @@
 
 mod admin;
 mod destination;
+mod egress;
 mod environment;
 mod headers;
 mod kafka;
@@ -32,6 +33,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use relay_core::egress::Loopback;
 use relay_core::settings::Destination;
 use serde_json::Value as Json;
 
@@ -150,8 +152,12 @@ impl Config {
             tree::overlay(&mut tree, layer);
         }
         let mut config = Self::read(&tree, environment, problems)?;
-        // The embedded broker's groups take a session to rebalance, and its clients are on this machine.
+        // The embedded broker's groups take a session to rebalance; its clients, and mostly its consumers, are on this
+        // machine.
         config.kafka.session_timeout = DEV_SESSION_TIMEOUT;
+        for destination in &mut config.destinations {
+            destination.egress.loopback = Loopback::Always;
+        }
         Ok(config)
     }
 

@@ -8,7 +8,7 @@
 //! - [`pool`]: the connections of one destination
 //! - [`worker`]: one connection's life, from dial to idle to the next request
 //! - [`connection`]: one request and its answer
-//! - [`dial`], [`target`], [`tls`]: where to connect, and how
+//! - [`target`], [`reach`], [`tls`], [`dial`]: where to connect, whether that is allowed, and how
 //! - [`failure`]: what went wrong, in one word and one line
 mod connection;
 mod deadline;
@@ -16,12 +16,12 @@ pub(crate) mod dial;
 pub(crate) mod failure;
 mod hub;
 mod pool;
+mod reach;
 pub(crate) mod target;
 pub mod tls;
 mod worker;
 
 use std::io;
-use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -29,13 +29,21 @@ use relay_core::exchange::{Exchange, HttpRequest};
 use relay_core::settings;
 use tokio::sync::mpsc;
 
+pub use reach::Reach;
 pub use target::{UrlError, check_url};
 
 /// Batches of jobs that may wait for the thread. The sender bounds the requests in flight; this bounds only how far it
 /// runs ahead of a thread that is busy.
 const BATCHES_WAITING_MAX: usize = 64;
 
-/// What this edge must know of a destination.
+/// A destination as this edge serves it.
+#[derive(Debug, Clone)]
+pub struct Endpoint {
+    pub limits: Limits,
+    pub reach: Reach,
+}
+
+/// How much, and for how long.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
     pub connect_timeout: Duration,
@@ -104,11 +112,7 @@ impl HttpHandle {
 /// # Errors
 ///
 /// When the thread or its event loop cannot be created.
-pub fn spawn<A>(
-    destinations: Vec<Limits>,
-    tls: Arc<rustls::ClientConfig>,
-    answers: mpsc::Sender<A>,
-) -> io::Result<HttpHandle>
+pub fn spawn<A>(destinations: Vec<Endpoint>, answers: mpsc::Sender<A>) -> io::Result<HttpHandle>
 where
     A: From<Vec<Finished>> + Send + 'static,
 {
@@ -120,7 +124,7 @@ where
                 .enable_all()
                 .build_local(tokio::runtime::LocalOptions::default())
                 .expect("an event loop for http");
-            runtime.block_on(hub::run(&destinations, tls, arriving, answers));
+            runtime.block_on(hub::run(destinations, arriving, answers));
         })?;
     Ok(HttpHandle { jobs, thread })
 }

@@ -12,6 +12,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use anyhow::{Context, anyhow, bail};
+use relay_core::settings::Destination;
 use tokio::runtime::{Builder, Runtime};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{Notify, mpsc, oneshot};
@@ -110,14 +111,9 @@ impl Running {
             })?);
         }
         let (inputs, arriving) = mpsc::channel(INPUTS_WAITING_MAX);
-        let limits = destinations
-            .iter()
-            .map(|destination| (&**destination).into())
-            .collect();
-        let tls = http::tls::with_system_roots()
-            .context("cannot read the system's certificate authorities")?;
+        let endpoints = endpoints(&destinations)?;
         let http =
-            http::spawn(limits, tls, inputs.clone()).context("cannot start the thread http")?;
+            http::spawn(endpoints, inputs.clone()).context("cannot start the thread http")?;
         let keeper = Keeper {
             store: config.open_store(),
             metrics: metrics.clone(),
@@ -200,6 +196,19 @@ impl Running {
         self.admin.stop();
         ended.map_err(Into::into)
     }
+}
+
+fn endpoints(destinations: &[Arc<Destination>]) -> anyhow::Result<Vec<http::Endpoint>> {
+    let tls = http::tls::with_system_roots()
+        .context("cannot read the system's certificate authorities")?;
+    let endpoint = |destination: &Arc<Destination>| http::Endpoint {
+        limits: (&**destination).into(),
+        reach: http::Reach {
+            egress: Some(destination.egress.clone()),
+            tls: tls.clone(),
+        },
+    };
+    Ok(destinations.iter().map(endpoint).collect())
 }
 
 fn spawn_deliver(

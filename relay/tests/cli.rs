@@ -22,6 +22,7 @@ brokers = ["127.0.0.1:1"]
 url = "sqlite://relay.db"
 [destinations.billing]
 url = "http://127.0.0.1:1/"
+egress = { allow = ["127.0.0.0/8"] }
 "#;
 
 /// A folder with a `relay.toml`, in which commands run.
@@ -322,6 +323,16 @@ fn a_check_finds_everything_that_is_away() {
     );
 }
 
+#[test]
+fn a_check_names_an_address_that_may_not_be_reached() {
+    let text = LEAST.replace("allow = [", "deny = [");
+    let said = Folder::with(&text).run(&["check"]);
+    assert_eq!(said.code, 1, "{said:?}");
+    let denied = "FAIL  billing             http://127.0.0.1:1/: 127.0.0.1: egress.deny has 127.0.0.0/8 \
+                  (egress_denied)";
+    assert!(said.out.contains(denied), "{said:?}");
+}
+
 /// A broker says that it created a topic before it tells everybody.
 fn wait_for_topic(topic: &str) {
     wait_until("the new topic", Duration::from_secs(30), || {
@@ -336,7 +347,7 @@ fn a_check_passes_on_real_services_and_creates_topics() {
     let text = format!(
         "[kafka]\nbrokers = [{:?}]\ntopic_prefix = {:?}\n[store]\nurl = {:?}\n\
          [destinations.billing]\nurl = \"http://{}/\"\nsources = [\"monolith\"]\n\
-         routes = {{ \"Fleet::Car\" = {{}} }}\n",
+         routes = {{ \"Fleet::Car\" = {{}} }}\negress = {{ allow = [\"127.0.0.0/8\"] }}\n",
         services().brokers,
         scene.topic_prefix(),
         scene.database.url(),

@@ -189,6 +189,25 @@ fn every_setting_of_a_route_is_its_own_or_the_destinations() {
 }
 
 #[test]
+fn a_destination_s_networks_replace_those_of_the_defaults() {
+    let config = parse(&format!(
+        "{LEAST}
+        egress = {{ allow = [\"10.20.0.0/16\"] }}
+        [defaults.egress]
+        allow = [\"::1/128\"]
+        deny = [\"10.20.9.0/24\"]
+        "
+    ));
+    let egress = &config.destinations[0].egress;
+    let verdict = |address: &str| egress.check(address.parse().unwrap()).is_ok();
+    assert!(verdict("10.20.1.1"));
+    assert!(!verdict("::1") && !verdict("10.20.9.1") && !verdict("10.21.1.1"));
+    let plain = &parse(LEAST).destinations[0].egress;
+    assert!(plain.check("10.20.9.1".parse().unwrap()).is_ok());
+    assert!(plain.check("127.0.0.1".parse().unwrap()).is_err());
+}
+
+#[test]
 fn retries_in_place_are_never_more_than_all_retries() {
     let config = parse(&format!(
         "{LEAST}\n[destinations.billing.routes.\"Fleet::Car\".retry]\nmax_retries = 1"
@@ -437,8 +456,20 @@ const WRONG_VALUES: &[(&str, &str)] = &[
         "auth is unknown (the nearest is",
     ),
     (
-        "egress = { allow = [] }",
-        "egress is unknown (the nearest is",
+        "egress = { allow = [\"10.20.0.1/16\"] }",
+        "egress.allow[0] must be a network, like \"10.20.0.0/16\" \"192.0.2.7/32\" \"2001:db8::/32\", not \"10.20.0.1/16\"",
+    ),
+    (
+        "egress = { deny = [\"::/0\", \"billing.internal\"] }",
+        "egress.deny[1] must be a network, like \"10.20.0.0/16\" \"192.0.2.7/32\" \"2001:db8::/32\", not \"billing.internal\"",
+    ),
+    (
+        "egress = { allow = \"10.0.0.0/8\" }",
+        "egress.allow must be a list, not \"10.0.0.0/8\"",
+    ),
+    (
+        "egress = { allowed = [] }",
+        "egress.allowed is unknown (did you mean allow?)",
     ),
     ("rate_limit = 5", "rate_limit is unknown (the nearest is"),
 ];

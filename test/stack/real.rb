@@ -74,6 +74,8 @@ module Stack
         url = "env:RELAY_DATABASE_URL"
         [admin]
         listen = "127.0.0.1:#{admin_port}"
+        [defaults.egress]
+        allow = ["127.0.0.0/8", "::1/128"]
         [destinations.billing]
         url = "#{receiver_url}"
         [destinations.billing.signing]

@@ -71,6 +71,8 @@ pub enum ErrorClass {
     Connect,
     Dns,
     Tls,
+    /// The address may not be reached.
+    EgressDenied,
     Http3xx,
     Http4xx,
     Http5xx,
@@ -84,10 +86,11 @@ pub enum ErrorClass {
 }
 
 impl ErrorClass {
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::Connect,
         Self::Dns,
         Self::Tls,
+        Self::EgressDenied,
         Self::Http3xx,
         Self::Http4xx,
         Self::Http5xx,
@@ -105,6 +108,7 @@ impl ErrorClass {
             Self::Connect => "connect",
             Self::Dns => "dns",
             Self::Tls => "tls",
+            Self::EgressDenied => "egress_denied",
             Self::Http3xx => "http_3xx",
             Self::Http4xx => "http_4xx",
             Self::Http5xx => "http_5xx",

@@ -5,6 +5,7 @@
 //!
 //! - [`names`]: keys, versions, delivery ids
 //! - [`settings`]: what a destination was told to do, validated
+//! - [`egress`]: which addresses may be reached
 //! - [`record`]: a record as read from Kafka, checked, and its JSON
 //! - [`request`]: the HTTP request that carries it
 //! - [`exchange`]: what one HTTP request brought back
@@ -16,6 +17,7 @@
 //!
 //! [`proto`] is generated from the record's schema; the engine reads the wire by itself and shares it with tests and tools.
 pub mod backoff;
+pub mod egress;
 pub mod engine;
 pub mod exchange;
 pub mod mask;

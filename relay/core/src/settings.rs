@@ -5,6 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::egress::Egress;
 use crate::names::Operation;
 use crate::request::Url;
 
@@ -18,6 +19,8 @@ pub struct Destination {
     pub connect_timeout: Duration,
     /// Bytes of a response that are read.
     pub response_bytes_max: usize,
+    /// Which addresses may be dialled.
+    pub egress: Egress,
     /// Most requests in flight from this replica.
     pub concurrency: usize,
     /// Most undelivered records in the store before consumption holds.

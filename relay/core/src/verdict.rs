@@ -62,7 +62,9 @@ impl Verdict {
     pub fn opens_breaker_at_once(&self) -> bool {
         matches!(
             self.error_class,
-            Some(ErrorClass::Connect | ErrorClass::Dns | ErrorClass::Tls)
+            Some(
+                ErrorClass::Connect | ErrorClass::Dns | ErrorClass::Tls | ErrorClass::EgressDenied
+            )
         )
     }
 }
@@ -167,7 +169,9 @@ fn class_of_status(status: u16, names_key: bool) -> (Class, ErrorClass) {
 
 fn class_of_failure(class: ErrorClass) -> Class {
     match class {
-        ErrorClass::Connect | ErrorClass::Dns | ErrorClass::Tls => Class::Endpoint,
+        ErrorClass::Connect | ErrorClass::Dns | ErrorClass::Tls | ErrorClass::EgressDenied => {
+            Class::Endpoint
+        }
         // The second line is never how an exchange fails: those are read from an answer or from a record.
         ErrorClass::Timeout
         | ErrorClass::Reset

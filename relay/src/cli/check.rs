@@ -8,7 +8,6 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use tokio::time::timeout;
-use tokio_rustls::TlsConnector;
 
 use super::arguments::CheckArguments;
 use super::failure::{FAILED, Failure};
@@ -16,7 +15,7 @@ use super::output::Output;
 use crate::config::{Config, Environment};
 use crate::http::dial::dial;
 use crate::http::target::Target;
-use crate::http::tls;
+use crate::http::{Reach, tls};
 use crate::store::{self, StoreError};
 use relay_core::request::Url;
 use relay_core::settings::Destination;
@@ -117,10 +116,14 @@ async fn within_time<T>(
 
 /// Looks each server up and connects, with TLS where the URL says so.
 async fn check_destinations(config: &Config, report: &mut Report<'_>) -> Result<(), Failure> {
-    let tls = TlsConnector::from(tls::with_system_roots()?);
+    let tls = tls::with_system_roots()?;
     for destination in &config.destinations {
+        let reach = Reach {
+            egress: Some(destination.egress.clone()),
+            tls: tls.clone(),
+        };
         for url in servers(destination) {
-            match connect(url, destination, &tls).await {
+            match connect(url, destination, &reach).await {
                 Ok(()) => report.ok(&destination.name, &format!("{url} accepts connections"))?,
                 Err(error) => report.fail(&destination.name, &format!("{url}: {error}"))?,
             }
@@ -143,9 +146,9 @@ fn servers(destination: &Destination) -> Vec<&Url> {
     servers
 }
 
-async fn connect(url: &Url, destination: &Destination, tls: &TlsConnector) -> Result<(), String> {
+async fn connect(url: &Url, destination: &Destination, reach: &Reach) -> Result<(), String> {
     let target = Target::parse(&url.example()).map_err(|error| error.to_string())?;
-    match dial(&target.origin, destination.connect_timeout, tls).await {
+    match dial(&target.origin, destination.connect_timeout, reach).await {
         Ok(_) => Ok(()),
         Err(failure) => Err(format!("{} ({})", failure.error, failure.class.as_str())),
     }

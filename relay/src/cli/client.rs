@@ -10,7 +10,6 @@ use hyper_util::rt::TokioIo;
 use relay_core::time::{Timestamp, rfc3339};
 use serde_json::Value;
 use tokio::time::timeout;
-use tokio_rustls::TlsConnector;
 
 use super::arguments::RelayArguments;
 use super::failure::Failure;
@@ -18,7 +17,7 @@ use crate::clock::Clock;
 use crate::config::parse_duration;
 use crate::http::dial::dial;
 use crate::http::target::Target;
-use crate::http::tls;
+use crate::http::{Reach, tls};
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -87,8 +86,11 @@ impl<'a> Client<'a> {
     ) -> Result<(StatusCode, Bytes), Failure> {
         let target = Target::parse(url)
             .map_err(|error| Failure::Usage(format!("--url {:?}: {error}", self.relay.url)))?;
-        let tls = tls::with_system_roots()?;
-        let socket = dial(&target.origin, CONNECT_TIMEOUT, &TlsConnector::from(tls))
+        let reach = Reach {
+            egress: None,
+            tls: tls::with_system_roots()?,
+        };
+        let socket = dial(&target.origin, CONNECT_TIMEOUT, &reach)
             .await
             .map_err(|failure| self.unreachable(&failure.error))?;
         let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(socket))

@@ -4,9 +4,11 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use relay_core::egress::Egress;
 use relay_core::request::Url;
 use relay_core::settings::{BreakerOpen, Destination, Retention, Route, Start};
 
+use super::egress;
 use super::policy::{read_breaker_open, read_retention, read_retry_after_max};
 use super::route::{self, TIMEOUT_LIMITS};
 use super::section::{Reading, Section, Visibility};
@@ -116,6 +118,7 @@ fn read(
         sources: sources?,
         start: own.start,
         connect_timeout: own.connect_timeout,
+        egress: own.egress,
         response_bytes_max: own.response_bytes_max,
         concurrency: own.concurrency,
         parked_max: own.parked_max,
@@ -146,6 +149,7 @@ struct Own {
     retention: Retention,
     retry_after_max: Duration,
     breaker_open: BreakerOpen,
+    egress: Egress,
 }
 
 /// What `[defaults]` and a destination both may say: for the destination as a whole, and for its routes.
@@ -171,6 +175,7 @@ fn read_own(section: &Section<'_>, retry: &Section<'_>, breaker: &Section<'_>) -
     let retention = read_retention(&section.section("retention"));
     let retry_after_max = read_retry_after_max(retry);
     let breaker_open = read_breaker_open(breaker);
+    let egress = egress::read(&section.section("egress"));
     Some(Own {
         start: start?,
         connect_timeout: connect_timeout?,
@@ -180,6 +185,7 @@ fn read_own(section: &Section<'_>, retry: &Section<'_>, breaker: &Section<'_>) -
         retention: retention?,
         retry_after_max: retry_after_max?,
         breaker_open: breaker_open?,
+        egress: egress?,
     })
 }
 

@@ -14,13 +14,16 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
 use super::failure::{Failure, reason, tls_source};
+use super::reach::Reach;
 use super::target::Origin;
 
 /// Connects to a server within `limit`. The step that was under way when time ran out names the class: nothing has
 /// been sent yet, so this is never a `timeout`.
-pub async fn dial(origin: &Origin, limit: Duration, tls: &TlsConnector) -> Result<Socket, Failure> {
+pub async fn dial(origin: &Origin, limit: Duration, reach: &Reach) -> Result<Socket, Failure> {
     let deadline = Instant::now() + limit;
     let addresses = look_up(origin, limit, deadline).await?;
+    // What is judged here is what is dialled: the name is not looked up again.
+    let addresses = reach.admit(&origin.host, addresses)?;
     let tcp = connect(&addresses, limit, deadline).await?;
     // Every request is written at once and waits for its answer: nothing to gain from holding bytes back.
     tcp.set_nodelay(true)
@@ -28,6 +31,7 @@ pub async fn dial(origin: &Origin, limit: Duration, tls: &TlsConnector) -> Resul
     let Some(name) = &origin.server_name else {
         return Ok(Socket::Plain(tcp));
     };
+    let tls = TlsConnector::from(reach.tls.clone());
     match timeout_at(deadline, tls.connect(name.clone(), tcp)).await {
         Ok(Ok(stream)) => Ok(Socket::Tls(Box::new(stream))),
         Ok(Err(error)) => Err(Failure::new(ErrorClass::Tls, handshake_error(&error))),

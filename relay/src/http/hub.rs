@@ -2,26 +2,23 @@
 
 use std::cell::RefCell;
 use std::rc::Rc;
-use std::sync::Arc;
 use std::time::Duration;
 
 use relay_core::exchange::{ErrorClass, Exchange, Timings};
 use tokio::sync::{Notify, mpsc};
 use tokio::time::{MissedTickBehavior, interval};
-use tokio_rustls::TlsConnector;
 
 use super::failure::Failure;
 use super::pool::{Pool, Work};
 use super::target::Targets;
-use super::{Finished, Job, Limits, worker};
+use super::{Endpoint, Finished, Job, worker};
 
 /// How often idle connections are looked at.
 const RETIRE_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Runs until no more jobs can come and all are answered, or until nobody takes answers.
 pub async fn run<A>(
-    destinations: &[Limits],
-    tls: Arc<rustls::ClientConfig>,
+    destinations: Vec<Endpoint>,
     mut jobs: mpsc::Receiver<Vec<Job>>,
     answers: mpsc::Sender<A>,
 ) where
@@ -29,15 +26,15 @@ pub async fn run<A>(
 {
     let mut hub = Hub {
         pools: destinations
-            .iter()
-            .map(|limits| Rc::new(Pool::new(*limits)))
+            .into_iter()
+            .map(Pool::new)
+            .map(Rc::new)
             .collect(),
         targets: Targets::default(),
         outbox: Rc::default(),
-        tls: tls.into(),
     };
     // Beyond what all workers can hold, jobs stay in their channel.
-    let unanswered_max: usize = destinations.iter().map(|limits| limits.concurrency).sum();
+    let unanswered_max: usize = hub.pools.iter().map(|pool| pool.limits.concurrency).sum();
     let mut unanswered = 0;
     let mut is_open = true;
     let mut retire = interval(RETIRE_INTERVAL);
@@ -73,7 +70,6 @@ struct Hub {
     pools: Vec<Rc<Pool>>,
     targets: Targets,
     outbox: Rc<Outbox>,
-    tls: TlsConnector,
 }
 
 impl Hub {
@@ -84,7 +80,7 @@ impl Hub {
         };
         let pool = &self.pools[job.destination];
         if let Some(work) = pool.offer(Work { job, target }) {
-            let worker = worker::run(pool.clone(), self.outbox.clone(), self.tls.clone(), work);
+            let worker = worker::run(pool.clone(), self.outbox.clone(), work);
             tokio::task::spawn_local(worker);
         }
     }

@@ -9,7 +9,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::target::{Origin, Target};
-use super::{Job, Limits};
+use super::{Endpoint, Job, Limits, Reach};
 
 /// How long a connection idles. Shorter than the shortest keep-alive that servers commonly have (5 s), because a
 /// request written while the server closes is a `reset`.
@@ -24,6 +24,7 @@ pub struct Work {
 /// The workers of one destination. Each holds at most one connection.
 pub struct Pool {
     pub limits: Limits,
+    pub reach: Reach,
     state: RefCell<State>,
 }
 
@@ -37,9 +38,10 @@ struct State {
 }
 
 impl Pool {
-    pub fn new(limits: Limits) -> Self {
+    pub fn new(endpoint: Endpoint) -> Self {
         Self {
-            limits,
+            limits: endpoint.limits,
+            reach: endpoint.reach,
             state: RefCell::default(),
         }
     }

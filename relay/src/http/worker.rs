@@ -7,7 +7,6 @@ use std::time::Duration;
 
 use relay_core::exchange::{End, Exchange, HttpRequest, Timings};
 use tokio::time::Instant;
-use tokio_rustls::TlsConnector;
 
 use super::Finished;
 use super::connection::{Connection, Sent};
@@ -19,12 +18,11 @@ use super::pool::{Order, Pool, Work};
 use super::target::Target;
 
 /// Serves requests until there has been none for a while.
-pub async fn run(pool: Rc<Pool>, outbox: Rc<Outbox>, tls: TlsConnector, first: Work) {
+pub async fn run(pool: Rc<Pool>, outbox: Rc<Outbox>, first: Work) {
     let mut worker = Worker {
         deadline: Deadline::new(Instant::now() + first.job.request.timeout),
         connection: None,
         pool,
-        tls,
     };
     let mut next = Some(first);
     while let Some(Work { mut job, target }) = next {
@@ -42,7 +40,6 @@ pub async fn run(pool: Rc<Pool>, outbox: Rc<Outbox>, tls: TlsConnector, first: W
 
 struct Worker {
     pool: Rc<Pool>,
-    tls: TlsConnector,
     connection: Option<Connection>,
     deadline: Deadline,
 }
@@ -82,7 +79,7 @@ impl Worker {
         let dialled = Instant::now();
         let left = request.timeout.saturating_sub(dialled - started);
         let limit = self.pool.limits.connect_timeout.min(left);
-        let socket = dial(&target.origin, limit, &self.tls).await?;
+        let socket = dial(&target.origin, limit, &self.pool.reach).await?;
         let fresh = Connection::open(socket, target.origin.clone()).await?;
         timings.connect_ms = Some(milliseconds(dialled.elapsed()));
         let end = self.send(fresh, request, target, started, timings).await;

@@ -3,9 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use relay_core::egress::{Egress, Loopback};
 use relay_core::exchange::{Answer, End, ErrorClass, HttpRequest};
 use relay_core::settings::Method;
-use replicates_relay::http::{self, Finished, HttpHandle, Job, Limits, tls};
+use replicates_relay::http::{self, Endpoint, Finished, HttpHandle, Job, Limits, Reach, tls};
 use rustls::RootCertStore;
 use tokio::sync::mpsc;
 
@@ -16,6 +17,13 @@ pub const LIMITS: Limits = Limits {
     connect_timeout: Duration::from_secs(2),
     response_bytes_max: 64 * 1024,
     concurrency: 4,
+};
+
+/// The servers of these tests.
+const THIS_MACHINE: Egress = Egress {
+    allow: Vec::new(),
+    deny: Vec::new(),
+    loopback: Loopback::Always,
 };
 
 pub struct Edge {
@@ -30,13 +38,36 @@ impl Edge {
     }
 
     pub fn with(destinations: &[Limits]) -> Self {
-        Self::with_tls(destinations, tls::with_roots(RootCertStore::empty()))
+        Self::with_tls(destinations, &tls::with_roots(RootCertStore::empty()))
     }
 
-    pub fn with_tls(destinations: &[Limits], tls: Arc<rustls::ClientConfig>) -> Self {
+    pub fn with_tls(destinations: &[Limits], tls: &Arc<rustls::ClientConfig>) -> Self {
+        let endpoint = |limits: &Limits| Endpoint {
+            limits: *limits,
+            reach: Reach {
+                egress: Some(THIS_MACHINE),
+                tls: tls.clone(),
+            },
+        };
+        Self::of(destinations.iter().map(endpoint).collect())
+    }
+
+    /// One destination, reached at these addresses only.
+    pub fn with_egress(egress: Egress) -> Self {
+        let tls = tls::with_roots(RootCertStore::empty());
+        Self::of(vec![Endpoint {
+            limits: LIMITS,
+            reach: Reach {
+                egress: Some(egress),
+                tls,
+            },
+        }])
+    }
+
+    fn of(destinations: Vec<Endpoint>) -> Self {
         let (sender, answers) = mpsc::channel(16);
         Self {
-            handle: http::spawn(destinations.to_vec(), tls, sender).unwrap(),
+            handle: http::spawn(destinations, sender).unwrap(),
             answers,
             arrived: Vec::new(),
         }

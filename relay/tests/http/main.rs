@@ -1,6 +1,7 @@
 //! The HTTP edge against servers that answer well, badly, late and not at all.
 mod answers;
 mod edge;
+mod egress;
 mod failures;
 mod keep_alive;
 mod limits;

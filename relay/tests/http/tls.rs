@@ -17,7 +17,7 @@ use crate::edge::{Edge, LIMITS, answered, failed, post};
 async fn a_certificate_of_a_known_authority_is_accepted_and_its_connection_kept() {
     let (authority, config) = certificates("localhost");
     let server = https_server(config);
-    let mut edge = Edge::with_tls(&[LIMITS], tls::with_roots(authority));
+    let mut edge = Edge::with_tls(&[LIMITS], &tls::with_roots(authority));
     let url = format!("https://localhost:{}/x", server.address().port());
     for _ in 0..3 {
         let finished = edge.call(post(&url, b"{}")).await;
@@ -31,7 +31,7 @@ async fn a_stranger_s_certificate_is_a_tls_failure() {
     let (_, config) = certificates("localhost");
     let (another, _) = certificates("localhost");
     let server = https_server(config);
-    let mut edge = Edge::with_tls(&[LIMITS], tls::with_roots(another));
+    let mut edge = Edge::with_tls(&[LIMITS], &tls::with_roots(another));
     let url = format!("https://localhost:{}/", server.address().port());
     let finished = edge.call(post(&url, b"{}")).await;
     let (class, error) = failed(&finished);
@@ -43,7 +43,7 @@ async fn a_stranger_s_certificate_is_a_tls_failure() {
 async fn a_certificate_of_another_name_is_a_tls_failure() {
     let (authority, config) = certificates("elsewhere.example");
     let server = https_server(config);
-    let mut edge = Edge::with_tls(&[LIMITS], tls::with_roots(authority));
+    let mut edge = Edge::with_tls(&[LIMITS], &tls::with_roots(authority));
     let url = format!("https://localhost:{}/", server.address().port());
     assert_eq!(
         failed(&edge.call(post(&url, b"{}")).await).0,

@@ -125,6 +125,7 @@ fn every_failure_has_its_class() {
         (ErrorClass::Connect, Class::Endpoint),
         (ErrorClass::Dns, Class::Endpoint),
         (ErrorClass::Tls, Class::Endpoint),
+        (ErrorClass::EgressDenied, Class::Endpoint),
         (ErrorClass::Timeout, Class::Suspect),
         (ErrorClass::Reset, Class::Suspect),
         (ErrorClass::BadResponse, Class::Suspect),
@@ -143,7 +144,7 @@ fn every_failure_has_its_class() {
         assert_eq!(verdict, expected);
         let is_unreachable = matches!(
             class,
-            ErrorClass::Connect | ErrorClass::Dns | ErrorClass::Tls
+            ErrorClass::Connect | ErrorClass::Dns | ErrorClass::Tls | ErrorClass::EgressDenied
         );
         assert_eq!(verdict.opens_breaker_at_once(), is_unreachable, "{class:?}");
     }

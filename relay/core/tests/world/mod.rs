@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use relay_core::egress::Egress;
 use relay_core::engine::journal::FlushLimits;
 use relay_core::engine::{Action, Engine, Event, Limits, RequestId};
 use relay_core::exchange::{Answer, End, ErrorClass, Exchange, HttpRequest, Timings};
@@ -592,6 +593,7 @@ fn destination() -> Destination {
         start: Start::Earliest,
         connect_timeout: Duration::from_secs(2),
         response_bytes_max: 1024,
+        egress: Egress::default(),
         concurrency: 3,
         parked_max: 1_000,
         retention: Retention {

@@ -120,7 +120,8 @@ impl RelayConfig {
             "[relay]\nname = {name:?}\n{relay}\
              [kafka]\nbrokers = [{brokers:?}]\ntopic_prefix = {topic_prefix:?}\ngroup_prefix = {group_prefix:?}\n{kafka}\
              [store]\nurl = {store_url:?}\n{store}\
-             [admin]\nlisten = \"{admin}\"\n{rest}"
+             [admin]\nlisten = \"{admin}\"\n\
+             [defaults.egress]\nallow = [\"127.0.0.0/8\", \"::1/128\"]\n{rest}"
         )
     }
 }
