@@ -136,7 +136,7 @@ impl Engine {
         };
         match event {
             Event::Assigned { partition } => self.on_assigned(&partition, &mut step),
-            Event::Loaded { partition, state } => self.on_loaded(&partition, state, &step),
+            Event::Loaded { partition, state } => self.on_loaded(&partition, state, &mut step),
             Event::Record(record) => self.on_record(record, &step),
             Event::LedgerRead {
                 partition,

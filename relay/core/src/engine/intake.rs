@@ -254,7 +254,11 @@ impl Engine {
         let Some(&home) = self.home_of.get(partition) else {
             return;
         };
-        self.homes[home].lookups.is_outstanding = false;
+        let home = &mut self.homes[home];
+        // Another replica may have acknowledged more since an earlier assignment: its keys are asked for again.
+        if home.lookups.asked_in.take() != Some(home.epoch) {
+            return;
+        }
         let held: HashMap<_, _> = found.iter().copied().collect();
         for key in asked {
             let Some(lane) = self.lanes.get_mut(key) else {

@@ -24,25 +24,27 @@ impl Engine {
         let home = &mut self.homes[home];
         home.leave();
         home.phase = Phase::Loading { early: vec![] };
-        step.actions.push(Action::LoadPartition {
-            partition: partition.clone(),
-            stream: home.stream.clone(),
-        });
+        home.load(step.actions);
     }
 
     pub(super) fn on_loaded(
         &mut self,
         partition: &Partition,
         state: PartitionState,
-        step: &Step<'_>,
+        step: &mut Step<'_>,
     ) {
         let Some(&index) = self.home_of.get(partition) else {
             return;
         };
         let home = &mut self.homes[index];
+        let loaded_for = home.loading_for.take();
         let Phase::Loading { early } = &mut home.phase else {
             return;
         };
+        // The partition was given up and came back meanwhile: another replica may have changed what was loaded.
+        if loaded_for != Some(home.epoch) {
+            return home.load(step.actions);
+        }
         let early = std::mem::take(early);
         home.phase = Phase::Owned;
         // An acknowledgement of an earlier assignment may not be durable yet: the higher of both counts.

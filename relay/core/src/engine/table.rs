@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::Engine;
 use super::breaker::Breaker;
-use super::event::KafkaRecord;
+use super::event::{Action, KafkaRecord};
 use super::offsets::Offsets;
 use crate::names::{Coordinates, KeyHash, Partition, Stream};
 use crate::settings::Route;
@@ -26,6 +26,8 @@ pub(super) struct Home {
     pub is_paused: bool,
     /// Requests in flight of this assignment.
     pub flights: u32,
+    /// The assignment for which the store is being asked: its answer may come in a later one, and is of no use there.
+    pub loading_for: Option<u32>,
     pub lookups: Lookups,
 }
 
@@ -33,7 +35,8 @@ pub(super) struct Home {
 #[derive(Debug, Default)]
 pub(super) struct Lookups {
     pub waiting: Vec<KeyHash>,
-    pub is_outstanding: bool,
+    /// The assignment in which the keys were asked for that are not answered yet.
+    pub asked_in: Option<u32>,
 }
 
 /// Whose a partition is.
@@ -84,9 +87,20 @@ impl Home {
         self.phase = Phase::Away;
         self.epoch += 1;
         self.offsets = Offsets::default();
-        self.lookups = Lookups::default();
+        self.lookups.waiting.clear();
         self.flights = 0;
         self.is_paused = true;
+    }
+
+    /// Asks the store what it knows of the partition. Only one question is open at a time.
+    pub fn load(&mut self, actions: &mut Vec<Action>) {
+        if self.loading_for.is_none() {
+            self.loading_for = Some(self.epoch);
+            actions.push(Action::LoadPartition {
+                partition: self.partition.clone(),
+                stream: self.stream.clone(),
+            });
+        }
     }
 }
 
@@ -113,6 +127,7 @@ impl Engine {
             watermark: 0,
             is_paused: true,
             flights: 0,
+            loading_for: None,
             lookups: Lookups::default(),
         });
         self.home_of.insert(partition.clone(), home);

@@ -70,7 +70,7 @@ impl Engine {
 
     fn look_up(&mut self, step: &mut Step<'_>) {
         for home in &mut self.homes {
-            if home.lookups.is_outstanding || home.lookups.waiting.is_empty() {
+            if home.lookups.asked_in.is_some() || home.lookups.waiting.is_empty() {
                 continue;
             }
             let rest = home
@@ -78,7 +78,7 @@ impl Engine {
                 .waiting
                 .split_off(home.lookups.waiting.len().min(LOOKUP_KEYS_MAX));
             let keys = std::mem::replace(&mut home.lookups.waiting, rest);
-            home.lookups.is_outstanding = true;
+            home.lookups.asked_in = Some(home.epoch);
             step.actions.push(Action::ReadLedger {
                 partition: home.partition.clone(),
                 stream: home.stream.clone(),
