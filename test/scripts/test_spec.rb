@@ -7,7 +7,7 @@ RSpec.describe "bin/test" do
   it "lists one suite a line" do
     suites = Script.run("bin/test", "--list").output.lines.map { |line| line.split.first }
 
-    expect(suites).to eq(%w[lint scripts core relay gem rails e2e])
+    expect(suites).to eq(%w[lint scripts core relay gem rails e2e sim])
   end
 
   it "names the nearest suite for one it does not know, and runs nothing" do
@@ -25,6 +25,20 @@ RSpec.describe "bin/test" do
   it "rejects a runner's arguments where it is not clear whose they are" do
     expect(Script.run("bin/test", "core", "gem", "--", "x")).to have_attributes(exit_code: 2, errors: /one suite/)
     expect(Script.run("bin/test", "--", "x")).to have_attributes(exit_code: 2, errors: /one suite/)
+  end
+
+  it "plays as many worlds as it is asked to, and says so" do
+    said = Script.run("bin/test", "sim", "--seeds", "3", "--seed", "40")
+
+    expect(said.exit_code).to eq(0), said.output + said.errors
+    expect(said.output).to match(/^sim: sim: 3 seeds from 40, \d+ steps: every promise was kept$/)
+    expect(said.output).not_to include("kafka:")
+  end
+
+  it "rejects seeds that are no number, or for another suite" do
+    expect(Script.run("bin/test", "sim", "--seeds", "many")).to have_attributes(exit_code: 2, errors: /--seeds needs a number/)
+    expect(Script.run("bin/test", "sim", "--seed")).to have_attributes(exit_code: 2, errors: /--seed needs a number/)
+    expect(Script.run("bin/test", "core", "--seeds", "3")).to have_attributes(exit_code: 2, errors: /for the suite sim/)
   end
 
   describe "the services" do

@@ -1,0 +1,294 @@
+//! One step of a world.
+
+use std::time::Duration;
+
+use relay_core::engine::{Action, Event, RequestId};
+use relay_core::exchange::{Exchange, Timings};
+
+use super::endpoint::{Meaning, Reply, Weather};
+use super::replica::Asked;
+use super::rules::Happening;
+use super::store::Fate;
+use super::topics::{Topics, describe};
+use super::{REPLICAS, World};
+
+/// By how many seconds a clock may be wrong.
+const CLOCK_ERRORS: [i64; 7] = [0, 0, -5, 5, -600, 600, 10_800];
+
+impl World {
+    pub(super) fn happen(&mut self, happening: Happening) {
+        let who = self.dice.below(REPLICAS);
+        match happening {
+            Happening::Produce => self.produce(),
+            Happening::Read => {
+                let count = 1 + self.dice.below(4);
+                self.read(who, count);
+            }
+            Happening::Answer => self.answer_one(who),
+            Happening::Serve => self.serve_one(who),
+            Happening::Hear => self.hear_one(who),
+            Happening::PassTime => self.pass_time(who),
+            Happening::Settle => self.settle(),
+            Happening::LookOut => self.look_out(who),
+            Happening::Rebalance => self.rebalance(),
+            Happening::Crash => self.crash(who),
+            Happening::Stop => self.stop(who),
+            Happening::Freeze => {
+                self.say(|| format!("replica {who} stands still"));
+                self.replicas[who].is_frozen = true;
+            }
+            Happening::Thaw => self.replicas[who].is_frozen = false,
+            Happening::Expire => self.expire(who),
+            Happening::RefuseFlush => self.store.next_batch = Some(Fate::Refused),
+            Happening::LoseFlushAnswer => self.store.next_batch = Some(Fate::WrittenUnheard),
+            Happening::StoreSwitch => {
+                self.store.is_down = !self.store.is_down;
+                let is_down = self.store.is_down;
+                self.say(|| format!("the store is {}", if is_down { "down" } else { "back" }));
+            }
+            Happening::LateWrite => self.write_late(),
+            Happening::LoseCommit => self.group.lose_next_commit(),
+            Happening::SetClock => {
+                let error = self.dice.pick(&CLOCK_ERRORS);
+                self.say(|| format!("the clock of replica {who} is wrong by {error} s"));
+                self.replicas[who].clock_error = error;
+            }
+            Happening::ChangeWeather => {
+                let weather = self.dice.pick(&self.rules.weathers.clone());
+                self.set_weather(weather);
+            }
+            Happening::LateApply => {
+                if !self.loose.is_empty() {
+                    let at = self.dice.below(self.loose.len());
+                    let (key, version) = self.loose.swap_remove(at);
+                    self.endpoint.apply(&key, version);
+                }
+            }
+            Happening::PersonRetries => self.person_retries(who),
+        }
+    }
+
+    fn produce(&mut self) {
+        for _ in 0..=self.dice.below(3) {
+            self.topics
+                .produce(&mut self.dice, self.rules.knobs.rubbish_percent);
+        }
+        for id in self.topics.take_repeated() {
+            self.accounts.lose_count_of(id);
+        }
+    }
+
+    pub(super) fn set_weather(&mut self, weather: Weather) {
+        let model = self.dice.pick(&Topics::keys()).model;
+        let models = if self.dice.happens(50) {
+            vec!["Vehicle", "Driver"]
+        } else {
+            vec![model]
+        };
+        for model in models {
+            self.say(|| format!("the endpoint of {model} is now: {weather:?}"));
+            self.endpoint.set_weather(model, weather);
+        }
+    }
+
+    /// The replica reads records of the partitions that it fetches.
+    pub(super) fn read(&mut self, who: usize, count: usize) {
+        for _ in 0..count {
+            let replica = &mut self.replicas[who];
+            if replica.is_frozen {
+                return;
+            }
+            let next = replica.assigned.iter_mut().find_map(|(partition, fetch)| {
+                let record = self
+                    .topics
+                    .record(partition, fetch.position)
+                    .filter(|_| !fetch.is_paused)?;
+                fetch.position = record.coordinates.offset + 1;
+                Some(record.clone())
+            });
+            let Some(record) = next else { return };
+            self.say(|| format!("replica {who} reads {}", describe(&record)));
+            self.step(who, Event::Record(record));
+        }
+    }
+
+    fn answer_one(&mut self, who: usize) {
+        let replica = &self.replicas[who];
+        let ready: Vec<RequestId> = replica
+            .flights
+            .iter()
+            .filter(|(_, flight)| !replica.is_frozen && !self.endpoint.lets_wait(&flight.model))
+            .map(|(request, _)| *request)
+            .collect();
+        if !ready.is_empty() {
+            let request = self.dice.pick(&ready);
+            self.answer(who, request);
+        }
+    }
+
+    /// The consumer ends a request.
+    pub(super) fn answer(&mut self, who: usize, request: RequestId) {
+        let flight = &self.replicas[who].flights[&request];
+        let (model, key, version) = (flight.model.clone(), flight.key.clone(), flight.id.version);
+        let wall = self.moment(who).wall;
+        let reply = self
+            .endpoint
+            .reply(&model, &key, version, wall, &mut self.dice);
+        self.end(who, request, reply);
+    }
+
+    fn time_out(&mut self, who: usize, request: RequestId) {
+        let flight = &self.replicas[who].flights[&request];
+        let reply = self
+            .endpoint
+            .time_out(&flight.key, flight.id.version, &mut self.dice);
+        self.end(who, request, reply);
+    }
+
+    fn end(&mut self, who: usize, request: RequestId, reply: Reply) {
+        let flight = self.replicas[who].flights.remove(&request).unwrap();
+        let (id, meaning) = (flight.id, reply.meaning);
+        let owns = self.replicas[who].owns(&flight);
+        self.say(|| {
+            format!(
+                "replica {who}: {} v{} is answered: {meaning:?}",
+                flight.key, id.version
+            )
+        });
+        self.watch
+            .failed(who, &flight.model, &flight.key, meaning, self.now);
+        if reply.is_applied_late && self.endpoint.poison_of(&flight.key).is_none() {
+            self.loose.push((flight.key.clone(), id.version));
+        }
+        let replica = &mut self.replicas[who];
+        if owns {
+            match meaning {
+                Meaning::Delivered => replica.raise_floor(&flight.key, id.version),
+                Meaning::Stale(Some(newer)) => replica.raise_floor(&flight.key, newer),
+                _ => {}
+            }
+        }
+        if let (Some(seconds), Meaning::Endpoint | Meaning::Unclear) =
+            (reply.retry_after_seconds, meaning)
+        {
+            let asked = Duration::from_secs(seconds).min(super::settings::RETRY_AFTER_MAX);
+            replica.hold_until = replica.hold_until.max(self.now + asked);
+        }
+        let exchange = Exchange {
+            end: reply.end,
+            timings: Timings::default(),
+        };
+        let http = flight.http;
+        self.step(
+            who,
+            Event::Answer {
+                request,
+                http,
+                exchange,
+            },
+        );
+        if owns {
+            let breaker = self.breaker(who);
+            self.accounts
+                .ended(who, id, &flight.partition, meaning, breaker.as_ref());
+            self.accounts.see_breaker(who, breaker.as_ref());
+        }
+    }
+
+    fn serve_one(&mut self, who: usize) {
+        let count = self.replicas[who].asked.len();
+        if count == 0 {
+            return;
+        }
+        let at = self.dice.below(count);
+        self.serve(who, at);
+    }
+
+    /// The store does what was asked, or not; the replica hears of it later.
+    pub(super) fn serve(&mut self, who: usize, at: usize) {
+        if self.store.is_down {
+            // Reads are repeated until they succeed.
+            if let Asked::Of(Action::Flush { batch, .. }) = self.replicas[who].asked[at] {
+                self.replicas[who].asked.remove(at);
+                self.replicas[who]
+                    .arriving
+                    .push(Event::FlushRefused { batch });
+            }
+            return;
+        }
+        let asked = self.replicas[who].asked.remove(at);
+        let answer = self.answer_of_store(who, asked);
+        self.replicas[who].arriving.extend(answer);
+    }
+
+    fn hear_one(&mut self, who: usize) {
+        let count = self.replicas[who].arriving.len();
+        if count > 0 && !self.replicas[who].is_frozen {
+            let at = self.dice.below(count);
+            self.hear(who, at);
+        }
+    }
+
+    pub(super) fn hear(&mut self, who: usize, at: usize) {
+        let event = self.replicas[who].arriving.remove(at);
+        self.step(who, event);
+    }
+
+    fn pass_time(&mut self, who: usize) {
+        let timer = self.replicas[who].engine.next_timer(self.now);
+        self.now = match timer {
+            Some(timer) if self.dice.happens(60) => timer.max(self.now),
+            _ => self.now + Duration::from_millis(self.dice.below(3_000) as u64),
+        };
+        self.tick_all();
+    }
+
+    pub(super) fn tick_all(&mut self) {
+        for who in 0..REPLICAS {
+            if self.replicas[who].is_frozen {
+                continue;
+            }
+            let flights = &self.replicas[who].flights;
+            let overdue: Vec<_> = flights
+                .iter()
+                .filter(|(_, flight)| flight.deadline <= self.now)
+                .map(|(request, _)| *request)
+                .collect();
+            for request in overdue {
+                if self
+                    .endpoint
+                    .lets_wait(&self.replicas[who].flights[&request].model)
+                {
+                    self.time_out(who, request);
+                } else {
+                    self.answer(who, request);
+                }
+            }
+            self.step(who, Event::Tick);
+        }
+    }
+
+    /// Once a second: what people want, and how much is undelivered.
+    pub(super) fn look_out(&mut self, who: usize) {
+        if self.replicas[who].is_frozen || self.store.is_down {
+            return;
+        }
+        let partitions = self.replicas[who].engine.owned_partitions();
+        self.replicas[who]
+            .asked
+            .push(Asked::ManualRetries(partitions));
+        let undelivered = self.store.undelivered().count() as u64;
+        self.step(who, Event::Counted { undelivered });
+    }
+
+    fn person_retries(&mut self, who: usize) {
+        let wall = self.moment(who).wall;
+        if self.store.is_down {
+            return;
+        }
+        if let Some(id) = self.store.retry_any(&mut self.dice, wall) {
+            self.say(|| format!("a person retries {id}"));
+            self.accounts.lose_count_of(id);
+        }
+    }
+}

@@ -1,0 +1,104 @@
+//! A replica: its engine, what it has asked for, and what is on its way to the consumer.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use relay_core::engine::{Action, Engine, Event, RequestId};
+use relay_core::exchange::HttpRequest;
+use relay_core::names::{DeliveryId, Partition};
+
+use super::rules::Knobs;
+use super::settings;
+
+pub struct Replica {
+    pub engine: Engine,
+    pub asked: Vec<Asked>,
+    /// What the store has answered and the replica has not heard.
+    pub arriving: Vec<Event>,
+    /// The last batch that the store has written, whether the replica heard of it or not.
+    pub last_written: u64,
+    pub flights: BTreeMap<RequestId, Flight>,
+    pub assigned: BTreeMap<Partition, Fetch>,
+    /// Per key, the version below which nothing may be sent: what the replica was told when it loaded the partition, and
+    /// what was acknowledged to it since.
+    pub floors: BTreeMap<String, u64>,
+    /// The group has given its partitions away, and it has not heard of it.
+    pub is_expelled: bool,
+    pub is_frozen: bool,
+    pub is_stopping: bool,
+    /// A `Retry-After` asks for silence until then.
+    pub hold_until: Duration,
+    /// How far its wall clock is wrong, in seconds.
+    pub clock_error: i64,
+}
+
+/// What a replica wants of the store.
+#[derive(Debug)]
+pub enum Asked {
+    Of(Action),
+    ManualRetries(Vec<Partition>),
+}
+
+/// A request on its way.
+#[derive(Debug)]
+pub struct Flight {
+    pub id: DeliveryId,
+    pub key: String,
+    pub model: String,
+    pub http: HttpRequest,
+    pub partition: Partition,
+    /// The assignment in which it was sent.
+    pub assignment: u64,
+    pub deadline: Duration,
+}
+
+/// A partition as its consumer sees it.
+#[derive(Debug, Clone, Copy)]
+pub struct Fetch {
+    pub assignment: u64,
+    pub position: i64,
+    pub is_paused: bool,
+    pub is_revoked: bool,
+}
+
+impl Replica {
+    pub fn new(knobs: &Knobs) -> Self {
+        let destination = Arc::new(settings::destination(knobs));
+        Self {
+            engine: Engine::new(destination, settings::limits(knobs)),
+            asked: vec![],
+            arriving: vec![],
+            last_written: 0,
+            flights: BTreeMap::new(),
+            assigned: BTreeMap::new(),
+            floors: BTreeMap::new(),
+            is_expelled: false,
+            is_frozen: false,
+            is_stopping: false,
+            hold_until: Duration::ZERO,
+            clock_error: 0,
+        }
+    }
+
+    /// Whether the group may give it partitions.
+    pub fn may_be_assigned(&self) -> bool {
+        !self.is_expelled && !self.is_frozen && !self.is_stopping
+    }
+
+    /// Whether a request belongs to an assignment that the replica still has.
+    pub fn owns(&self, flight: &Flight) -> bool {
+        self.assigned
+            .get(&flight.partition)
+            .is_some_and(|fetch| fetch.assignment == flight.assignment)
+    }
+
+    pub fn raise_floor(&mut self, key: &str, version: u64) {
+        let floor = self.floors.entry(key.to_owned()).or_default();
+        *floor = version.max(*floor);
+    }
+
+    pub fn is_idle(&self) -> bool {
+        self.asked.is_empty() && self.arriving.is_empty() && self.flights.is_empty()
+    }
+}

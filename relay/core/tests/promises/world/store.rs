@@ -1,0 +1,200 @@
+//! The store, as tables in memory: each batch is applied whole, or refused whole.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use relay_core::engine::Event;
+use relay_core::names::{Coordinates, DeliveryId, KeyHash, Partition};
+use relay_core::rows::{
+    Batch, Outcome, ParkedChange, ParkedEntry, ParkedReason, ParkedRow, ParkedState, PartitionState,
+};
+use relay_core::time::Timestamp;
+
+use super::dice::Dice;
+
+/// What becomes of the next batch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fate {
+    Refused,
+    /// It is written, and the answer is lost: the relay hears that it was refused.
+    WrittenUnheard,
+}
+
+#[derive(Default)]
+pub struct Store {
+    /// What has a final row in the log.
+    ended: BTreeSet<Coordinates>,
+    ledger: BTreeMap<KeyHash, (String, u64)>,
+    watermarks: BTreeMap<Partition, u64>,
+    parked: BTreeMap<DeliveryId, ParkedRow>,
+    pub is_down: bool,
+    pub next_batch: Option<Fate>,
+}
+
+impl Store {
+    /// Writes a batch in one transaction. `keeping` sees each undelivered row before it is written, with the one it replaces.
+    pub fn write(
+        &mut self,
+        batch: &Batch,
+        mut keeping: impl FnMut(Option<&ParkedRow>, &ParkedRow),
+    ) {
+        for row in &batch.attempts {
+            if is_final(row.outcome) {
+                self.ended.insert(row.coordinates.clone());
+            }
+        }
+        for entry in &batch.ledger {
+            let held = self
+                .ledger
+                .entry(entry.key_hash)
+                .or_insert((entry.key.to_string(), 0));
+            held.1 = held.1.max(entry.version);
+        }
+        for watermark in &batch.watermarks {
+            let partition = Partition {
+                topic: watermark.stream.topic("replicates_to.").into(),
+                number: watermark.partition,
+            };
+            let held = self.watermarks.entry(partition).or_default();
+            *held = watermark.version_max.max(*held);
+        }
+        for change in &batch.parked {
+            match change {
+                ParkedChange::Keep(row) => {
+                    keeping(self.parked.get(&row.subject.id), row);
+                    let before = self.parked.insert(row.subject.id, (**row).clone());
+                    self.assert_explained(before);
+                }
+                ParkedChange::Remove(id) => {
+                    let before = self.parked.remove(id);
+                    self.assert_explained(before);
+                }
+            }
+        }
+    }
+
+    fn assert_explained(&self, before: Option<ParkedRow>) {
+        let Some(before) = before else { return };
+        assert!(
+            self.explains(&before.coordinates),
+            "LOST: the undelivered record {} of {:?} is gone from the store without an end in the log",
+            before.subject.id,
+            before.coordinates
+        );
+    }
+
+    /// Whether a record has ended in the log, or is undelivered and visible.
+    pub fn explains(&self, at: &Coordinates) -> bool {
+        self.ended.contains(at) || self.parked.values().any(|row| row.coordinates == *at)
+    }
+
+    pub fn load(&self, partition: &Partition) -> PartitionState {
+        let rows = self
+            .parked
+            .values()
+            .filter(|row| row.partition() == *partition);
+        let marks = self
+            .watermarks
+            .iter()
+            .filter(|(of, _)| of.topic == partition.topic);
+        PartitionState {
+            parked: rows.map(entry).collect(),
+            watermark: marks.map(|(_, version)| *version).max().unwrap_or(0),
+        }
+    }
+
+    pub fn read_ledger(&self, partition: Partition, asked: Vec<KeyHash>) -> Event {
+        let held = |key: &KeyHash| Some((*key, self.ledger.get(key)?.1));
+        Event::LedgerRead {
+            partition,
+            found: asked.iter().filter_map(held).collect(),
+            asked,
+        }
+    }
+
+    pub fn read_parked(&self, asked: Vec<DeliveryId>) -> Event {
+        let row = |id: &DeliveryId| self.parked.get(id).cloned();
+        Event::ParkedRead {
+            rows: asked.iter().filter_map(row).collect(),
+            asked,
+        }
+    }
+
+    /// What people asked for, of these partitions.
+    pub fn find_manual_retries(&self, partitions: &[Partition]) -> Vec<ParkedEntry> {
+        let is_asked_for = |row: &&ParkedRow| {
+            let reason = match row.state {
+                ParkedState::Parked { reason, .. } => Some(reason),
+                ParkedState::Exhausted | ParkedState::Rejected | ParkedState::Quarantined => None,
+            };
+            reason == Some(ParkedReason::Manual) && partitions.contains(&row.partition())
+        };
+        self.parked
+            .values()
+            .filter(is_asked_for)
+            .map(entry)
+            .collect()
+    }
+
+    /// A person asks for one of the undelivered records to be sent again.
+    pub fn retry_any(&mut self, dice: &mut Dice, wall: Timestamp) -> Option<DeliveryId> {
+        let ids: Vec<_> = self.parked.keys().copied().collect();
+        let id = (!ids.is_empty()).then(|| dice.pick(&ids))?;
+        self.retry(id, wall);
+        Some(id)
+    }
+
+    pub fn retry_all(&mut self, wall: Timestamp) -> Vec<DeliveryId> {
+        let ids: Vec<_> = self.parked.keys().copied().collect();
+        for id in &ids {
+            self.retry(*id, wall);
+        }
+        ids
+    }
+
+    fn retry(&mut self, id: DeliveryId, wall: Timestamp) {
+        if let Some(row) = self.parked.get_mut(&id) {
+            row.charged = 0;
+            row.state = ParkedState::Parked {
+                reason: ParkedReason::Manual,
+                next_attempt_at: wall,
+            };
+        }
+    }
+
+    pub fn recover(&mut self) {
+        self.is_down = false;
+        self.next_batch = None;
+    }
+
+    pub fn ledger_version(&self, key: &str) -> u64 {
+        let held = self.ledger.values().find(|(held, _)| held == key);
+        held.map_or(0, |(_, version)| *version)
+    }
+
+    pub fn row(&self, id: DeliveryId) -> Option<&ParkedRow> {
+        self.parked.get(&id)
+    }
+
+    pub fn undelivered(&self) -> impl Iterator<Item = &ParkedRow> {
+        self.parked.values()
+    }
+}
+
+/// Whether a record needs nothing more.
+pub fn is_final(outcome: Outcome) -> bool {
+    match outcome {
+        Outcome::Delivered | Outcome::Stale | Outcome::Superseded | Outcome::Discarded => true,
+        Outcome::Retryable | Outcome::Rejected | Outcome::Quarantined => false,
+    }
+}
+
+fn entry(row: &ParkedRow) -> ParkedEntry {
+    ParkedEntry {
+        subject: row.subject.clone(),
+        state: row.state,
+        attempts: row.attempts,
+        charged: row.charged,
+        first_failed_at: row.first_failed_at,
+        coordinates: row.coordinates.clone(),
+    }
+}

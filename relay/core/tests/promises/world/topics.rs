@@ -1,0 +1,230 @@
+//! Two topics, each a model with a route of its own, and what their producer writes.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use prost::Message;
+use relay_core::engine::KafkaRecord;
+use relay_core::names::{Coordinates, DeliveryId, KeyHash, Partition, Stream};
+use relay_core::proto;
+use relay_core::time::Timestamp;
+
+use super::dice::Dice;
+
+/// Model, partitions, keys.
+const MODELS: [(&str, usize, usize); 2] = [("Vehicle", 3, 7), ("Driver", 2, 4)];
+
+/// What cannot be decoded stays undelivered for ever: less than the smallest `parked_max`, which would hold everything.
+const RUBBISH_MAX: usize = 4;
+
+/// A row of the source, and where its records go.
+#[derive(Debug, Clone)]
+pub struct Key {
+    pub name: String,
+    pub model: &'static str,
+    pub partition: Partition,
+}
+
+impl Key {
+    pub fn delivery_id(&self, version: u64) -> DeliveryId {
+        let stream = Stream::of_topic(&self.partition.topic, "replicates_to.", "billing").unwrap();
+        DeliveryId {
+            key_hash: KeyHash::of_key(&stream, &self.name),
+            version,
+        }
+    }
+}
+
+/// Everything that was produced.
+#[derive(Default)]
+pub struct Topics {
+    records: BTreeMap<Partition, Vec<KafkaRecord>>,
+    /// The next offset.
+    ends: BTreeMap<Partition, i64>,
+    published: BTreeMap<String, Vec<u64>>,
+    /// Written, and to be published after something newer.
+    late: Vec<(Key, u64)>,
+    rubbish: BTreeSet<Coordinates>,
+    /// What was published more than once.
+    repeated: Vec<DeliveryId>,
+    versions: u64,
+}
+
+impl Topics {
+    pub fn keys() -> Vec<Key> {
+        let keys_of = |(model, partitions, keys): (&'static str, usize, usize)| {
+            (0..keys).map(move |number| Key {
+                name: format!("{}-{number}", model.to_lowercase()),
+                model,
+                partition: partition(model, number % partitions),
+            })
+        };
+        MODELS.into_iter().flat_map(keys_of).collect()
+    }
+
+    pub fn partitions() -> Vec<Partition> {
+        let of = |(model, count, _): (&'static str, usize, usize)| {
+            (0..count).map(move |number| partition(model, number))
+        };
+        MODELS.into_iter().flat_map(of).collect()
+    }
+
+    /// Produces a record: mostly a new version, sometimes an old one again, sometimes a newer one before an older one.
+    pub fn produce(&mut self, dice: &mut Dice, rubbish_percent: usize) {
+        let key = dice.pick(&Self::keys());
+        if dice.happens(rubbish_percent) && self.rubbish.len() < RUBBISH_MAX {
+            return self.produce_rubbish(&key, dice);
+        }
+        let published = self.published.get(&key.name).cloned().unwrap_or_default();
+        match dice.below(10) {
+            0 if !published.is_empty() => {
+                let again = dice.pick(&published);
+                self.repeated.push(key.delivery_id(again));
+                self.publish(&key, again, dice);
+            }
+            1 => {
+                self.late.push((key.clone(), self.versions + 1));
+                self.versions += 2;
+                self.publish(&key, self.versions, dice);
+            }
+            2 | 3 if !self.late.is_empty() => self.publish_late(dice),
+            _ => self.produce_new(&key, dice),
+        }
+    }
+
+    pub fn produce_new(&mut self, key: &Key, dice: &mut Dice) {
+        self.versions += 1;
+        self.publish(key, self.versions, dice);
+    }
+
+    /// What was held back: once the producer is done nothing is.
+    pub fn publish_all_late(&mut self, dice: &mut Dice) {
+        while !self.late.is_empty() {
+            self.publish_late(dice);
+        }
+    }
+
+    fn publish_late(&mut self, dice: &mut Dice) {
+        let index = dice.below(self.late.len());
+        let (key, version) = self.late.swap_remove(index);
+        self.publish(&key, version, dice);
+    }
+
+    fn publish(&mut self, key: &Key, version: u64, dice: &mut Dice) {
+        let operation = match dice.below(8) {
+            0 => proto::Operation::Delete,
+            1 => proto::Operation::Snapshot,
+            2 => proto::Operation::Create,
+            _ => proto::Operation::Update,
+        };
+        let message = proto::Record {
+            source: "monolith".into(),
+            model: key.model.into(),
+            key: key.name.clone(),
+            operation: operation.into(),
+            version,
+            committed_at: Some(proto::Timestamp {
+                seconds: 1_795_000_000,
+                nanos: 0,
+            }),
+            ..proto::Record::default()
+        };
+        self.published
+            .entry(key.name.clone())
+            .or_default()
+            .push(version);
+        self.append(key, Some(message.encode_to_vec()), dice);
+    }
+
+    fn produce_rubbish(&mut self, key: &Key, dice: &mut Dice) {
+        let value = dice.pick(&[None, Some(vec![0xff; 3]), Some(vec![])]);
+        let at = self.append(key, value, dice);
+        self.rubbish.insert(at);
+    }
+
+    /// Appends to the log, sometimes after a transaction marker or aborted records, which leave a gap.
+    fn append(&mut self, key: &Key, value: Option<Vec<u8>>, dice: &mut Dice) -> Coordinates {
+        let gap = if dice.happens(20) {
+            1 + dice.below(3)
+        } else {
+            0
+        };
+        let end = self.ends.entry(key.partition.clone()).or_default();
+        let offset = *end + i64::try_from(gap).unwrap();
+        *end = offset + 1;
+        let coordinates = Coordinates {
+            topic: key.partition.topic.clone(),
+            partition: key.partition.number,
+            offset,
+        };
+        let record = KafkaRecord {
+            coordinates: coordinates.clone(),
+            timestamp: Timestamp::UNIX_EPOCH,
+            key: Some(key.name.as_bytes().to_vec()),
+            value,
+            schema_version: Some(b"1".to_vec()),
+            traceparent: None,
+        };
+        self.records
+            .entry(key.partition.clone())
+            .or_default()
+            .push(record);
+        coordinates
+    }
+
+    /// The first record at or after a position.
+    pub fn record(&self, partition: &Partition, position: i64) -> Option<&KafkaRecord> {
+        let records = self.records.get(partition)?;
+        records.get(records.partition_point(|record| record.coordinates.offset < position))
+    }
+
+    /// The records from one position to another.
+    pub fn between(&self, partition: &Partition, from: i64, to: i64) -> Vec<Coordinates> {
+        let records = self.records.get(partition).map_or(&[][..], Vec::as_slice);
+        let after = &records[records.partition_point(|record| record.coordinates.offset < from)..];
+        after
+            .iter()
+            .map(|record| record.coordinates.clone())
+            .take_while(|at| at.offset < to)
+            .collect()
+    }
+
+    pub fn end(&self, partition: &Partition) -> i64 {
+        self.ends.get(partition).copied().unwrap_or(0)
+    }
+
+    pub fn take_repeated(&mut self) -> Vec<DeliveryId> {
+        std::mem::take(&mut self.repeated)
+    }
+
+    pub fn is_rubbish(&self, at: &Coordinates) -> bool {
+        self.rubbish.contains(at)
+    }
+
+    /// The newest version of every key that has one.
+    pub fn newest_versions(&self) -> Vec<(Key, u64)> {
+        let newest = |key: Key| {
+            let version = *self.published.get(&key.name)?.iter().max()?;
+            Some((key, version))
+        };
+        Self::keys().into_iter().filter_map(newest).collect()
+    }
+}
+
+/// A record as the trace shows it.
+pub fn describe(record: &KafkaRecord) -> String {
+    let read = record
+        .value
+        .as_deref()
+        .and_then(|value| proto::Record::decode(value).ok());
+    let key = String::from_utf8_lossy(record.key.as_deref().unwrap_or_default());
+    let version = read.map_or(0, |read| read.version);
+    format!("{key} v{version} at {}", record.coordinates.offset)
+}
+
+fn partition(model: &str, number: usize) -> Partition {
+    Partition {
+        topic: Arc::from(format!("replicates_to.monolith.billing.{model}")),
+        number: i32::try_from(number).unwrap(),
+    }
+}
