@@ -1,6 +1,6 @@
 //! A record is read, compared with what is known of its key, and takes its place in its lane.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use super::delivery::{Delivery, Owner, Place, Tally};
@@ -259,8 +259,10 @@ impl Engine {
         if home.lookups.asked_in.take() != Some(home.epoch) {
             return;
         }
+        // What began to wait after the question was asked: more may have been acknowledged before it came.
+        let asked_again: HashSet<_> = home.lookups.waiting.iter().copied().collect();
         let held: HashMap<_, _> = found.iter().copied().collect();
-        for key in asked {
+        for key in asked.iter().filter(|key| !asked_again.contains(*key)) {
             let Some(lane) = self.lanes.get_mut(key) else {
                 continue;
             };
