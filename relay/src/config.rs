@@ -24,6 +24,7 @@ mod secret;
 mod section;
 mod signing;
 mod store;
+mod tls;
 mod tree;
 mod url;
 

@@ -29,7 +29,7 @@ use relay_core::exchange::{Exchange, HttpRequest};
 use relay_core::settings;
 use tokio::sync::mpsc;
 
-pub use reach::Reach;
+pub use reach::{Reach, Reaches};
 pub use target::{UrlError, check_url};
 
 /// Batches of jobs that may wait for the thread. The sender bounds the requests in flight; this bounds only how far it

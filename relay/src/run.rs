@@ -199,16 +199,16 @@ impl Running {
 }
 
 fn endpoints(destinations: &[Arc<Destination>]) -> anyhow::Result<Vec<http::Endpoint>> {
-    let tls = http::tls::with_system_roots()
-        .context("cannot read the system's certificate authorities")?;
-    let endpoint = |destination: &Arc<Destination>| http::Endpoint {
-        limits: (&**destination).into(),
-        reach: http::Reach {
-            egress: Some(destination.egress.clone()),
-            tls: tls.clone(),
-        },
+    let reaches =
+        http::Reaches::read().context("cannot read the system's certificate authorities")?;
+    let endpoint = |destination: &Arc<Destination>| {
+        let reach = reaches.of(destination);
+        Ok(http::Endpoint {
+            limits: (&**destination).into(),
+            reach: reach.with_context(|| format!("cannot use the tls of {}", destination.name))?,
+        })
     };
-    Ok(destinations.iter().map(endpoint).collect())
+    destinations.iter().map(endpoint).collect()
 }
 
 fn spawn_deliver(

@@ -21,6 +21,7 @@ pub struct Destination {
     pub response_bytes_max: usize,
     /// Which addresses may be dialled.
     pub egress: Egress,
+    pub tls: Tls,
     /// Most requests in flight from this replica.
     pub concurrency: usize,
     /// Most undelivered records in the store before consumption holds.
@@ -39,6 +40,39 @@ impl Destination {
     /// What holds for a model.
     pub fn route_of(&self, model: &str) -> &Route {
         self.routes.get(model).unwrap_or(&self.route)
+    }
+}
+
+/// How a destination's servers are known, and as whom the relay shows itself to them.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Tls {
+    /// Certificates, in DER, of those who may vouch for a server. Empty: those of the operating system.
+    pub authorities: Vec<Vec<u8>>,
+    /// None: the relay has no certificate to show.
+    pub identity: Option<Identity>,
+    pub min_version: TlsVersion,
+}
+
+/// The oldest protocol that a destination may speak.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum TlsVersion {
+    #[default]
+    Tls12,
+    Tls13,
+}
+
+/// A certificate of the relay's own.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Identity {
+    /// In DER, the relay's own first.
+    pub chain: Vec<Vec<u8>>,
+    /// In DER: PKCS #8, PKCS #1 or SEC 1.
+    pub key: Vec<u8>,
+}
+
+impl fmt::Debug for Identity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Identity(***)")
     }
 }
 

@@ -1,5 +1,6 @@
 //! `check`: tests what the configuration points at, and sends no record.
 
+mod certificates;
 mod kafka;
 mod report;
 
@@ -12,10 +13,11 @@ use tokio::time::timeout;
 use super::arguments::CheckArguments;
 use super::failure::{FAILED, Failure};
 use super::output::Output;
+use crate::clock::Clock;
 use crate::config::{Config, Environment};
 use crate::http::dial::dial;
 use crate::http::target::Target;
-use crate::http::{Reach, tls};
+use crate::http::{Reach, Reaches};
 use crate::store::{self, StoreError};
 use relay_core::request::Url;
 use relay_core::settings::Destination;
@@ -56,8 +58,10 @@ fn check_settings(path: &Path, config: &Config, report: &mut Report<'_>) -> Resu
         report.ok("config", &destinations)?;
     }
     report.ok("secrets", "all references lead somewhere")?;
+    let now = Clock::start().now().wall;
     for destination in &config.destinations {
         warn_of_unsigned(destination, report)?;
+        certificates::check(destination, now, report)?;
     }
     Ok(())
 }
@@ -116,12 +120,11 @@ async fn within_time<T>(
 
 /// Looks each server up and connects, with TLS where the URL says so.
 async fn check_destinations(config: &Config, report: &mut Report<'_>) -> Result<(), Failure> {
-    let tls = tls::with_system_roots()?;
+    let reaches = Reaches::read()?;
     for destination in &config.destinations {
-        let reach = Reach {
-            egress: Some(destination.egress.clone()),
-            tls: tls.clone(),
-        };
+        let reach = reaches
+            .of(destination)
+            .map_err(|error| Failure::Failed(error.to_string()))?;
         for url in servers(destination) {
             match connect(url, destination, &reach).await {
                 Ok(()) => report.ok(&destination.name, &format!("{url} accepts connections"))?,

@@ -15,9 +15,9 @@ use super::arguments::RelayArguments;
 use super::failure::Failure;
 use crate::clock::Clock;
 use crate::config::parse_duration;
+use crate::http::Reaches;
 use crate::http::dial::dial;
 use crate::http::target::Target;
-use crate::http::{Reach, tls};
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -86,10 +86,7 @@ impl<'a> Client<'a> {
     ) -> Result<(StatusCode, Bytes), Failure> {
         let target = Target::parse(url)
             .map_err(|error| Failure::Usage(format!("--url {:?}: {error}", self.relay.url)))?;
-        let reach = Reach {
-            egress: None,
-            tls: tls::with_system_roots()?,
-        };
+        let reach = Reaches::read()?.of_a_person();
         let socket = dial(&target.origin, CONNECT_TIMEOUT, &reach)
             .await
             .map_err(|failure| self.unreachable(&failure.error))?;

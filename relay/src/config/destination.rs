@@ -6,12 +6,13 @@ use std::time::Duration;
 
 use relay_core::egress::Egress;
 use relay_core::request::Url;
-use relay_core::settings::{BreakerOpen, Destination, Retention, Route, Start};
+use relay_core::settings::{BreakerOpen, Destination, Retention, Route, Start, Tls};
 
 use super::egress;
 use super::policy::{read_breaker_open, read_retention, read_retry_after_max};
 use super::route::{self, TIMEOUT_LIMITS};
 use super::section::{Reading, Section, Visibility};
+use super::tls;
 use super::tree::{Node, Table, Value, overlay};
 use super::url;
 
@@ -119,6 +120,7 @@ fn read(
         start: own.start,
         connect_timeout: own.connect_timeout,
         egress: own.egress,
+        tls: own.tls,
         response_bytes_max: own.response_bytes_max,
         concurrency: own.concurrency,
         parked_max: own.parked_max,
@@ -150,6 +152,7 @@ struct Own {
     retry_after_max: Duration,
     breaker_open: BreakerOpen,
     egress: Egress,
+    tls: Tls,
 }
 
 /// What `[defaults]` and a destination both may say: for the destination as a whole, and for its routes.
@@ -176,6 +179,7 @@ fn read_own(section: &Section<'_>, retry: &Section<'_>, breaker: &Section<'_>) -
     let retry_after_max = read_retry_after_max(retry);
     let breaker_open = read_breaker_open(breaker);
     let egress = egress::read(&section.section("egress"));
+    let tls = tls::read(&section.section("tls"));
     Some(Own {
         start: start?,
         connect_timeout: connect_timeout?,
@@ -186,6 +190,7 @@ fn read_own(section: &Section<'_>, retry: &Section<'_>, breaker: &Section<'_>) -
         retry_after_max: retry_after_max?,
         breaker_open: breaker_open?,
         egress: egress?,
+        tls: tls?,
     })
 }
 

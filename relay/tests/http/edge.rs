@@ -64,7 +64,7 @@ impl Edge {
         }])
     }
 
-    fn of(destinations: Vec<Endpoint>) -> Self {
+    pub fn of(destinations: Vec<Endpoint>) -> Self {
         let (sender, answers) = mpsc::channel(16);
         Self {
             handle: http::spawn(destinations, sender).unwrap(),

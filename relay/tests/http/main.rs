@@ -1,8 +1,10 @@
 //! The HTTP edge against servers that answer well, badly, late and not at all.
 mod answers;
+mod certificates;
 mod edge;
 mod egress;
 mod failures;
+mod identity;
 mod keep_alive;
 mod limits;
 mod tls;

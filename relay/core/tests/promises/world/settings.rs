@@ -9,6 +9,7 @@ use relay_core::engine::journal::FlushLimits;
 use relay_core::request::Url;
 use relay_core::settings::{
     Breaker, BreakerOpen, Destination, LogBody, Method, Methods, Retention, Retry, Route, Start,
+    Tls,
 };
 
 use super::rules::Knobs;
@@ -64,6 +65,7 @@ pub fn destination(knobs: &Knobs) -> Destination {
         connect_timeout: Duration::from_secs(2),
         response_bytes_max: 1024,
         egress: Egress::default(),
+        tls: Tls::default(),
         concurrency: knobs.concurrency,
         parked_max: knobs.parked_max,
         retention: Retention {
