@@ -8,6 +8,7 @@
 //! The reference of all keys is `relay.default.toml`, which is compiled in and is the lowest layer.
 
 mod admin;
+mod auth;
 mod destination;
 mod egress;
 mod environment;

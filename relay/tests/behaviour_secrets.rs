@@ -20,10 +20,14 @@ const PHONE: &str = "+49/170-\"5551234\"-Grün";
 /// What is left of it however it is escaped.
 const PHONE_PART: &str = "5551234";
 const API_KEY: &str = "key-7f3a9c1e5b";
+const PASSWORD: &str = "open-sesame-81c2";
+/// `relay:` and the password.
+const BASIC: &str = "cmVsYXk6b3Blbi1zZXNhbWUtODFjMg==";
 const SIGNING_KEY: &str = "cmVwbGljYXRlcy10by10ZXN0LXZlY3Rvci1zZWNyZXQ=";
 
 const DESTINATION: &str = "log_body = \"all\"\n\
     headers = { \"x-api-key\" = \"env:BEHAVIOUR_API_KEY\" }\n\
+    auth = { type = \"basic\", username = \"relay\", password = \"env:BEHAVIOUR_PASSWORD\" }\n\
     signing = { secrets = [\"env:BEHAVIOUR_SIGNING\"] }\n\
     retry = { max_retries = 1, in_place = 0, base = \"50ms\", factor = 1.0, cap = \"50ms\" }";
 
@@ -70,6 +74,7 @@ fn nothing_is_seen(log: &str) {
         "the consumer gets it in full"
     );
     assert_eq!(sent.header("x-api-key"), API_KEY);
+    assert_eq!(sent.header("authorization"), format!("Basic {BASIC}"));
     assert!(sent.header("webhook-signature").starts_with("v1,"));
     let id = sent.id().to_owned();
     assert_tables_are_clean(&scene, "parked.record");
@@ -103,9 +108,11 @@ fn echo(status: u16, request: &Request) -> Answer {
         .replace('ü', "%C3%BC");
     Answer::status(status)
         .header("x-you-sent", key)
+        .header("x-you-are", &format!("{BASIC} {PASSWORD}"))
         .header("content-type", "text/html")
         .body(format!(
-            "{body}\n{key} {PHONE} <p>{html}</p> /search?phone={url}"
+            "{body}\n{key} {} {BASIC} {PASSWORD} {PHONE} <p>{html}</p> /search?phone={url}",
+            request.header("authorization"),
         ))
 }
 
@@ -113,7 +120,7 @@ fn echo(status: u16, request: &Request) -> Answer {
 fn with_secrets(folder: &Path) -> PathBuf {
     let path = folder.join("relay");
     let script = format!(
-        "#!/bin/sh\nexport BEHAVIOUR_API_KEY='{API_KEY}' BEHAVIOUR_SIGNING='whsec_{SIGNING_KEY}'\nexec '{BINARY}' \"$@\"\n"
+        "#!/bin/sh\nexport BEHAVIOUR_API_KEY='{API_KEY}' BEHAVIOUR_PASSWORD='{PASSWORD}' BEHAVIOUR_SIGNING='whsec_{SIGNING_KEY}'\nexec '{BINARY}' \"$@\"\n"
     );
     std::fs::write(&path, script).unwrap();
     std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
@@ -187,7 +194,7 @@ fn assert_answers_are_clean(relay: &RelayProcess, id: &str) {
 }
 
 fn assert_clean(place: &str, text: &str) {
-    for secret in [PHONE_PART, API_KEY, SIGNING_KEY] {
+    for secret in [PHONE_PART, API_KEY, PASSWORD, BASIC, SIGNING_KEY] {
         for form in [secret, &hex(secret)] {
             let around = text.find(form).map(|at| {
                 let before: String = text[..at].chars().rev().take(200).collect();

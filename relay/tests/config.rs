@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use relay_core::settings::{Breaker, LogBody, Method, Retry};
-use replicates_relay::config::{Config, DEFAULTS, Environment, Role, StoreKind};
+use replicates_relay::config::{Config, DEFAULTS, DevFlags, Environment, Role, StoreKind};
 
 /// The least that a relay needs.
 const LEAST: &str = r#"
@@ -186,6 +186,88 @@ fn every_setting_of_a_route_is_its_own_or_the_destinations() {
     let shown = &config.effective()["destinations"]["billing"]["routes"]["Vehicle"];
     assert_eq!(shown["timeout"], "4s");
     assert_eq!(shown["signing"]["secrets"][0], "***");
+}
+
+#[test]
+fn dev_reaches_this_machine_besides_what_its_file_allows() {
+    let flags = DevFlags {
+        broker_port: 9092,
+        store_url: "sqlite://relay.db",
+        admin_listen: "127.0.0.1:8080",
+        destinations: &[("billing".into(), "http://localhost:3001/".into())],
+        secret: None,
+    };
+    let file =
+        "[destinations.fleet]\nurl = \"http://fleet/\"\negress = { allow = [\"10.20.0.0/16\"] }";
+    let file = Some(("relay.toml", file));
+    let config = Config::for_dev(&flags, file, &Environment::default()).unwrap();
+    for destination in &config.destinations {
+        let verdict = |address: &str| destination.egress.check(address.parse().unwrap()).is_ok();
+        assert!(verdict("127.0.0.1") && verdict("::1") && verdict("10.20.0.1"));
+        assert_eq!(verdict("10.21.0.1"), &*destination.name == "billing");
+        assert!(!verdict("169.254.169.254"));
+    }
+}
+
+#[test]
+fn every_way_to_prove_who_it_is_becomes_a_secret_header() {
+    let environment = Environment::of([("PASSWORD", "open sesame"), ("TOKEN", "t0k.en~/+=")]);
+    for (auth, name, value, credentials) in [
+        (
+            "type = \"basic\", username = \"Aladdin\", password = \"env:PASSWORD\"",
+            // RFC 7617, section 2.
+            "authorization",
+            "Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ==",
+            &["QWxhZGRpbjpvcGVuIHNlc2FtZQ==", "open sesame"][..],
+        ),
+        (
+            "type = \"bearer\", token = \"env:TOKEN\"",
+            "authorization",
+            "Bearer t0k.en~/+=",
+            &["t0k.en~/+="],
+        ),
+        (
+            "type = \"header\", name = \"X-Api-Key\", value = \"env:TOKEN\"",
+            "x-api-key",
+            "t0k.en~/+=",
+            &[],
+        ),
+    ] {
+        let text = format!(
+            "{LEAST}\nauth = {{ {auth} }}\n[destinations.billing.routes.Vehicle]\ntimeout = \"1s\"\n"
+        );
+        let config = Config::parse("relay.toml", &text, &environment).unwrap();
+        let billing = &config.destinations[0];
+        for route in [&billing.route, billing.route_of("Vehicle")] {
+            let [header] = &route.headers[..] else {
+                panic!("{route:?}")
+            };
+            assert_eq!((&*header.name, &*header.value), (name, value));
+            assert!(header.is_secret);
+            assert_eq!(route.credentials, credentials);
+        }
+        let shown = config.effective().to_string();
+        assert!(
+            !shown.contains("sesame") && !shown.contains("t0k"),
+            "{shown}"
+        );
+    }
+}
+
+#[test]
+fn a_route_may_prove_it_in_another_way() {
+    let environment = Environment::of([("PASSWORD", "p"), ("TOKEN", "t")]);
+    let text = format!(
+        "{LEAST}
+        auth = {{ type = \"basic\", username = \"relay\", password = \"env:PASSWORD\" }}
+        [destinations.billing.routes.Vehicle]
+        auth = {{ type = \"bearer\", token = \"env:TOKEN\" }}
+        "
+    );
+    let config = Config::parse("relay.toml", &text, &environment).unwrap();
+    let own = config.destinations[0].route_of("Vehicle");
+    assert_eq!(own.headers.len(), 1);
+    assert_eq!(own.headers[0].value, "Bearer t");
 }
 
 #[test]
@@ -451,9 +533,38 @@ const WRONG_VALUES: &[(&str, &str)] = &[
         "batch = { max_records = 100 }",
         "batch is unknown (did you mean",
     ),
+    ("auth = \"bearer\"", "auth must be a table, not \"bearer\""),
     (
-        "auth = { type = \"basic\" }",
-        "auth is unknown (the nearest is",
+        "auth = { type = \"digest\" }",
+        "auth.type must be \"basic\" or \"bearer\" or \"header\", not \"digest\" (the nearest is header)",
+    ),
+    (
+        "auth = { type = \"basic\", username = \"a:b\", password = \"file:/proc/sys/kernel/ostype\" }",
+        "auth.username must be a name without a colon, not \"a:b\"",
+    ),
+    (
+        "auth = { type = \"bearer\", token = \"hunter2\" }",
+        "auth.token must be a reference (\"env:NAME\" or \"file:/path\"), not a plain value",
+    ),
+    (
+        "auth = { type = \"bearer\", tokn = \"hunter2\", token = \"file:/proc/sys/kernel/ostype\" }",
+        "auth.tokn is unknown (did you mean token?)",
+    ),
+    (
+        "auth = { type = \"bearer\", token = \"file:/proc/cpuinfo\" }",
+        "auth.token holds what a request cannot carry, such as a line's end",
+    ),
+    (
+        "auth = { type = \"header\", name = \"Webhook-Id\", value = \"file:/proc/sys/kernel/ostype\" }",
+        "auth.name must be a header that the relay does not send itself, not \"Webhook-Id\"",
+    ),
+    (
+        "auth = { type = \"header\", name = \"X-Key\", value = \"file:/proc/sys/kernel/ostype\" }\nheaders = { x-key = \"1\" }",
+        "auth sends x-key, which headers has as well",
+    ),
+    (
+        "auth = { type = \"bearer\", token = \"file:/proc/sys/kernel/ostype\" }\nheaders = { Authorization = \"x\" }",
+        "auth sends authorization, which headers has as well",
     ),
     (
         "egress = { allow = [\"10.20.0.1/16\"] }",

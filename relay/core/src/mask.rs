@@ -33,7 +33,8 @@ pub struct Mask {
 }
 
 impl Mask {
-    /// Masks the sensitive attributes of the records, those that the route names, and the route's secret headers.
+    /// Masks the sensitive attributes of the records, those that the route names, and the route's secret headers
+    /// and credentials.
     pub fn new<'a>(route: &Route, records: impl IntoIterator<Item = &'a Record>) -> Self {
         let mut mask = Self {
             names: route.mask.clone(),
@@ -41,6 +42,9 @@ impl Mask {
         };
         for header in route.headers.iter().filter(|header| header.is_secret) {
             mask.add_text(&header.value);
+        }
+        for credential in &route.credentials {
+            mask.add_text(credential);
         }
         for record in records {
             mask.names

@@ -82,7 +82,10 @@ pub struct Route {
     /// Absolute, `http` or `https`.
     pub url: Url,
     pub methods: Methods,
+    /// That of `auth` included.
     pub headers: Vec<Header>,
+    /// What else of `auth` the log must not show: the parts that a consumer takes such a header apart into.
+    pub credentials: Vec<String>,
     /// The whole exchange, response body included.
     pub timeout: Duration,
     pub log_body: LogBody,

@@ -46,16 +46,26 @@ pub(super) fn read(section: &Section<'_>, key: &'static str) -> Option<Vec<Heade
     is_right.then_some(headers)
 }
 
+/// Whether the relay sends a header of that lower-case name itself.
+pub(super) fn is_own(name: &str) -> bool {
+    OWN.contains(&name) || name.starts_with(OWN_PREFIX)
+}
+
+/// Whether a header can carry a text as it is.
+pub(super) fn is_value(text: &str) -> bool {
+    HeaderValue::from_str(text).is_ok() && text.is_ascii()
+}
+
 fn read_header(section: &Section<'_>, name: &str, node: &Node) -> Option<Header> {
     let Ok(header_name) = HeaderName::from_bytes(name.as_bytes()) else {
         return section.problem(node, "is not a header's name");
     };
     let name = header_name.as_str();
-    if OWN.contains(&name) || name.starts_with(OWN_PREFIX) {
+    if is_own(name) {
         return section.problem(node, "is refused: the relay sends that header itself");
     }
     let resolved = section.resolve(node, "a string")?;
-    if HeaderValue::from_str(&resolved.text).is_err() || !resolved.text.is_ascii() {
+    if !is_value(&resolved.text) {
         return section.problem(node, "must be printable ASCII");
     }
     Some(Header {

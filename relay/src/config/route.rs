@@ -7,7 +7,7 @@ use relay_core::settings::{LogBody, Route};
 
 use super::policy::{read_breaker, read_retry};
 use super::section::Section;
-use super::{headers, method, signing};
+use super::{auth, headers, method, signing};
 
 /// How long any wait for an endpoint may be told to last.
 pub(super) const TIMEOUT_LIMITS: std::ops::RangeInclusive<Duration> =
@@ -23,6 +23,7 @@ pub(super) fn read(
 ) -> Option<Route> {
     let methods = method::read(section);
     let headers = headers::read(section, "headers");
+    let auth = auth::read(section, headers.as_deref());
     let timeout = section.duration("timeout", TIMEOUT_LIMITS);
     let log_body = section.choice(
         "log_body",
@@ -37,10 +38,13 @@ pub(super) fn read(
     let retry = read_retry(retry);
     let breaker = read_breaker(breaker);
     let signing = signing::read(&section.section("signing"));
+    let (mut headers, auth) = (headers?, auth?);
+    headers.extend(auth.header);
     Some(Route {
         url: url?,
         methods: methods?,
-        headers: headers?,
+        headers,
+        credentials: auth.credentials,
         timeout: timeout?,
         log_body: log_body?,
         log_body_bytes_max: usize::try_from(log_body_bytes_max?).unwrap_or(usize::MAX),

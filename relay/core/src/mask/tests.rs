@@ -174,13 +174,14 @@ fn what_is_masked_comes_from_the_record_and_the_route() {
         header("x-key", "k-secret", true),
         header("x-tenant", "main", false),
     ];
+    route.credentials = vec!["open sesame".into()];
     let mask = Mask::new(&route, [&record]);
     assert_eq!(
         masked(
             &mask,
-            r#"{"phone":1,"price":2,"plate":3} +49 170 KA-01 1234.5 k-secret main"#
+            r#"{"phone":1,"price":2,"plate":3} +49 170 KA-01 1234.5 k-secret main open%20sesame"#
         ),
-        r#"{"phone":"***","price":"***","plate":3} *** KA-01 *** *** main"#
+        r#"{"phone":"***","price":"***","plate":3} *** KA-01 *** *** main ***"#
     );
 }
 

@@ -14,6 +14,7 @@ pub fn route() -> Route {
         url: Url::parse("https://billing.internal/replicates_to").expect("it is a URL"),
         methods: Methods::all(Method::Post),
         headers: Vec::new(),
+        credentials: Vec::new(),
         timeout: Duration::from_secs(15),
         log_body: LogBody::Failures,
         log_body_bytes_max: 64 * 1024,

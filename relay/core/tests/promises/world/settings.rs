@@ -39,6 +39,7 @@ pub fn destination(knobs: &Knobs) -> Destination {
         url: Url::parse("http://127.0.0.1:1/").unwrap(),
         methods: Methods::all(Method::Post),
         headers: vec![],
+        credentials: vec![],
         timeout: TIMEOUT,
         log_body: LogBody::None,
         log_body_bytes_max: 1024,
