@@ -162,11 +162,15 @@ impl Rules {
         rules
     }
 
-    /// One or two keys, fewer than open a breaker.
+    /// One or two keys, fewer than open a breaker, and of two partitions: sound ones beside them let it close again.
     pub fn poison_keys(&mut self, dice: &mut Dice) {
+        let mut taken = None;
         for _ in 0..=dice.below(2) {
-            let key = dice.pick(&Topics::keys()).name;
-            self.poison.push((key, dice.pick(&Poison::ALL)));
+            let key = dice.pick(&Topics::keys());
+            let poison = dice.pick(&Poison::ALL);
+            if taken.replace(key.partition.clone()) != Some(key.partition) {
+                self.poison.push((key.name, poison));
+            }
         }
     }
 
