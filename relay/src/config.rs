@@ -9,6 +9,7 @@
 
 mod admin;
 mod auth;
+mod body;
 mod destination;
 mod egress;
 mod environment;

@@ -89,6 +89,95 @@ fn each_row_is_put_and_deleted_at_its_own_url_and_a_key_that_leads_elsewhere_is_
     assert_eq!(consumer.count(), 2, "nothing of it was sent");
 }
 
+/// Each model is told in its own way.
+const WAYS: &str = r#"
+log_body = "all"
+[destinations.fleet.routes.Vehicle]
+body = { vehicle = { plate = "$attributes.registration", phone = "$attributes.phone", revision = "$version" }, reason = "$operation" }
+[destinations.fleet.routes.Driver]
+envelope = "cloudevents"
+[destinations.fleet.routes.Garage]
+envelope = "attributes"
+mask = ["city"]
+timeout = "200ms"
+retry = { max_retries = 0 }
+"#;
+
+#[test]
+fn each_model_is_sent_as_its_route_says_and_what_the_body_lacks_is_quarantined_until_a_newer_version()
+ {
+    let scene = Scene::new();
+    let topic = |model| scene.create_topic("monolith", "fleet", model, 1);
+    let (vehicles, drivers, garages) = (topic("Vehicle"), topic("Driver"), topic("Garage"));
+    // A garage takes longer than its route has patience for, but not longer than the destination.
+    let consumer = StubServer::start(|request| match request.header("replicates-to-model") {
+        "Garage" => Answer::ok().after(Duration::from_secs(2)),
+        _ => Answer::ok(),
+    });
+    let config = RelayConfig::new(&scene).destination("fleet", &consumer.url(), WAYS);
+    let relay = RelayProcess::start_ready(BINARY, config);
+
+    let producer = Producer::new();
+    let driver = Record::new("monolith", "Driver", "5").text("name", "Ann");
+    producer.send(&vehicles, &vehicle("42").sensitive("phone", "+49 170"));
+    producer.send(&vehicles, &vehicle("43"));
+    producer.send(&drivers, &driver);
+    let garage = Record::new("monolith", "Garage", "9").text("city", "Hamburg");
+    producer.send(&garages, &garage);
+    producer.flush();
+    for topic in [&vehicles, &drivers, &garages] {
+        wait_until("every offset is committed", PATIENCE, || {
+            committed_offsets(&scene.group("fleet"), topic) == end_offsets(topic)
+        });
+    }
+
+    let exchanges = consumer.exchanges();
+    let sent = |model: &str| {
+        let of_model =
+            |exchange: &&Exchange| exchange.request.header("replicates-to-model") == model;
+        let mut requests = exchanges
+            .iter()
+            .filter(of_model)
+            .map(|exchange| &exchange.request);
+        let request = requests.next().unwrap();
+        assert!(requests.next().is_none(), "{model} was sent twice");
+        let body = String::from_utf8(request.body.clone()).unwrap();
+        (request.header("content-type").to_owned(), body)
+    };
+    let told = r#"{"reason":"update","vehicle":{"phone":"+49 170","plate":"KA-01","revision":1}}"#;
+    assert_eq!(sent("Vehicle"), ("application/json".into(), told.into()));
+    let (content_type, event) = sent("Driver");
+    assert_eq!(content_type, "application/cloudevents+json");
+    let event: Value = serde_json::from_str(&event).unwrap();
+    assert_eq!(event["type"], "monolith.Driver.update");
+    assert_eq!(event["data"]["attributes"]["name"], "Ann");
+    let city = r#"{"city":"Hamburg"}"#;
+    assert_eq!(sent("Garage"), ("application/json".into(), city.into()));
+
+    let quarantined = failures(&relay);
+    assert_eq!(quarantined.len(), 1, "{quarantined:#?}");
+    assert_eq!(quarantined[0]["key"], "43");
+    assert_eq!(quarantined[0]["error_class"], "unmappable");
+    let error = quarantined[0]["error"].as_str().unwrap();
+    assert!(error.contains(r#"the attribute "phone""#), "{error}");
+
+    let bodies =
+        "select convert_from(request_body, 'utf8') from attempts where attempt = 1 and model = ";
+    let logged = |model: &str| scene.database.rows(&format!("{bodies}'{model}'"));
+    assert_eq!(logged("Vehicle"), [[Some(told.replace("+49 170", "***"))]]);
+    assert_eq!(logged("Garage"), [[Some(city.replace("Hamburg", "***"))]]);
+    let exhausted = "select count(*) from parked where state = 'exhausted' and model = 'Garage' and error_class = 'timeout'";
+    assert_eq!(
+        scene.database.number(exhausted),
+        1,
+        "its own timeout, and its own retries"
+    );
+
+    producer.send(&vehicles, &vehicle("43").version(2).text("phone", "0"));
+    producer.flush();
+    wait_until("it is superseded", PATIENCE, || failures(&relay).is_empty());
+}
+
 fn vehicle(key: &str) -> Record {
     Record::new("monolith", "Vehicle", key).text("registration", "KA-01")
 }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use relay_core::request::Body;
 use relay_core::settings::{Breaker, LogBody, Method, Retry};
 use replicates_relay::config::{Config, DEFAULTS, DevFlags, Environment, Role, StoreKind};
 
@@ -71,6 +72,66 @@ fn a_route_beats_a_destination_which_beats_the_defaults() {
     assert_eq!(
         (header.name.as_str(), header.value.as_str()),
         ("x-tenant", "main")
+    );
+}
+
+fn is_template(body: &Body) -> bool {
+    matches!(body, Body::Template(_))
+}
+
+#[test]
+fn of_envelope_and_body_the_more_specific_wins() {
+    let config = parse(&format!(
+        "{LEAST}
+        envelope = \"attributes\"
+        [destinations.billing.routes.Vehicle]
+        body = {{ plate = \"$attributes.registration\" }}
+        [destinations.search]
+        url = \"http://search\"
+        [destinations.search.routes.Vehicle]
+        envelope = \"cloudevents\"
+        [destinations.search.routes.Driver]
+        body = {{ b = \"$key\" }}
+        [destinations.search.routes.Garage]
+        [defaults]
+        body = {{ a = \"$key\" }}
+        "
+    ));
+    let [billing, search] = &config.destinations[..] else {
+        panic!("{config:?}")
+    };
+    assert!(matches!(billing.route.body, Body::Attributes));
+    assert!(is_template(&billing.route_of("Vehicle").body));
+    assert!(is_template(&search.route.body));
+    assert!(is_template(&search.route_of("Garage").body));
+    let envelope = &search.route_of("Vehicle").body;
+    assert!(matches!(envelope, Body::CloudEvents), "{envelope:?}");
+    let shown = &config.effective()["destinations"];
+    assert_eq!(shown["billing"]["envelope"], "attributes");
+    assert!(shown["billing"]["body"].is_null());
+    assert_eq!(shown["search"]["body"]["a"], "$key");
+    assert!(shown["search"]["envelope"].is_null());
+    let own = &shown["search"]["routes"]["Driver"]["body"];
+    assert_eq!(own.to_string(), r#"{"b":"$key"}"#, "never mixed from two");
+}
+
+#[test]
+fn what_a_reference_in_a_body_holds_is_sent_and_not_shown() {
+    let text =
+        format!("{LEAST}\nbody = {{ token = \"env:TOKEN\", price = \"$$5\", n = [1, 2.5, true] }}");
+    let config = Config::parse(
+        "relay.toml",
+        &text,
+        &Environment::of([("TOKEN", "$hidden")]),
+    );
+    let config = config.unwrap();
+    let secrets: Vec<_> = config.destinations[0].route.body.secrets().collect();
+    assert_eq!(secrets, ["$hidden"]);
+    assert!(!format!("{config:?} {:?}", config.destinations).contains("hidden"));
+    let shown = &config.effective()["destinations"]["billing"]["body"];
+    assert_eq!(
+        shown.to_string(),
+        r#"{"n":[1,2.5,true],"price":"$$5","token":"***"}"#
     );
 }
 
@@ -398,6 +459,39 @@ const WRONG_VALUES: &[(&str, &str)] = &[
     (
         "routes = { Vehicle = { url = \"/vehicles#{key}\" } }",
         "routes.Vehicle.url must be a path that begins with /, or an absolute http or https URL without credentials or fragment, not \"/vehicles#{key}\"",
+    ),
+    (
+        "envelope = \"cloudevent\"",
+        "envelope must be \"record\" or \"attributes\" or \"cloudevents\", not \"cloudevent\" (did you mean cloudevents?)",
+    ),
+    ("body = \"$key\"", "body must be a table, not \"$key\""),
+    (
+        "body = { a = { b = [1, \"$kye\"] } }",
+        "body.a.b[1] wants the unknown $kye (did you mean key?)",
+    ),
+    (
+        "body = { a = \"$attribute.plate\" }",
+        "body.a wants the unknown $attribute.plate (did you mean attributes.<name>?)",
+    ),
+    (
+        "body = { a = nan }",
+        "body.a must be what JSON has: a string, a number of 64 bits, true, false, a list or a table, not NaN",
+    ),
+    (
+        "body = { a = 2026-11-22 }",
+        "body.a must be what JSON has: a string, a number of 64 bits, true, false, a list or a table, not 2026-11-22",
+    ),
+    (
+        "body = { a = \"env:NOPE\" }",
+        "body.a is \"env:NOPE\", which is not set",
+    ),
+    (
+        "body = { a = \"$key\" }\nenvelope = \"record\"",
+        "body cannot stand beside destinations.search.envelope: either says what is sent",
+    ),
+    (
+        "routes = { Vehicle = { envelope = \"record\", body = { a = 1 } } }",
+        "routes.Vehicle.body cannot stand beside destinations.search.routes.Vehicle.envelope: either says what is sent",
     ),
     (
         "method = \"GET\"",

@@ -33,8 +33,8 @@ pub struct Mask {
 }
 
 impl Mask {
-    /// Masks the sensitive attributes of the records, those that the route names, and the route's secret headers
-    /// and credentials.
+    /// Masks the sensitive attributes of the records and those that the route names, under their own names and under
+    /// those that the route's body gives them, and the secrets in the route's headers, credentials and body.
     pub fn new<'a>(route: &Route, records: impl IntoIterator<Item = &'a Record>) -> Self {
         let mut mask = Self {
             names: route.mask.clone(),
@@ -46,6 +46,9 @@ impl Mask {
         for credential in &route.credentials {
             mask.add_text(credential);
         }
+        for secret in route.body.secrets() {
+            mask.add_text(secret);
+        }
         for record in records {
             mask.names
                 .extend(record.sensitive_names().map(str::to_owned));
@@ -53,6 +56,11 @@ impl Mask {
                 mask.add_text(&text);
             }
         }
+        let aliases = route.body.aliases().iter();
+        let masked =
+            aliases.filter(|(_, attribute)| mask.names.iter().any(|name| **name == **attribute));
+        let members: Vec<_> = masked.map(|(member, _)| member.to_string()).collect();
+        mask.names.extend(members);
         mask
     }
 

@@ -7,9 +7,11 @@
 //! - `head`: everything of a record but its attributes
 //! - `field`, `value`: an attribute and its value
 //! - `calendar`, `json`: how they look in JSON
+//! - `attributes`: one of them by its name
 //! - `sensitive`: what must not be seen in a log
 //! - `content_hash`: what tells two states of a row apart
 
+mod attributes;
 mod calendar;
 mod content_hash;
 mod field;
@@ -30,6 +32,7 @@ use crate::time::Timestamp;
 use content_hash::ContentHasher;
 use field::{Field, FieldFlaw};
 use head::{Head, HeadFlaw, Identity};
+pub use json::View;
 use wire::{Entries, Payload};
 
 /// Characters of a foreign text that an error quotes.

@@ -1,10 +1,12 @@
 //! One HTTP request for the deliveries that it carries.
 //!
 //! - `url`: where it goes
+//! - `body`: what it says
 //! - `percent`: values in URLs and headers
 //! - `signature`: Standard Webhooks
 //! - `row`: the request and its answer as the log shows them
 
+mod body;
 mod percent;
 mod row;
 #[cfg(test)]
@@ -16,9 +18,10 @@ use std::sync::Arc;
 
 use crate::exchange::HttpRequest;
 use crate::names::{DeliveryId, Stream};
-use crate::record::Record;
+use crate::record::{Record, View};
 use crate::settings::Route;
 use crate::time::Timestamp;
+pub use body::{Body, Shape, Template, VARIABLES, Variable};
 pub use row::row;
 pub use url::{PLACEHOLDERS, Placeholder, URL_BYTES_MAX, Url, UrlFlaw};
 
@@ -39,6 +42,8 @@ pub enum Unmappable {
     DotSegment,
     #[error("the url would have more than {URL_BYTES_MAX} bytes")]
     UrlTooLong,
+    #[error("the body wants the attribute {0:?}, which the record does not have")]
+    NoAttribute(Box<str>),
 }
 
 /// Renders the request for a list of deliveries, which is of one.
@@ -59,9 +64,7 @@ pub fn render(
     };
     let url = route.url.render(delivery)?;
     let mut body = Vec::with_capacity(delivery.record.raw().len() * 2);
-    delivery
-        .record
-        .write_json(&delivery.id, delivery.stream, &mut body);
+    route.body.write(delivery, View::Consumer, &mut body)?;
     Ok(HttpRequest {
         method: route.methods.of(delivery.record.operation),
         url,
@@ -89,10 +92,10 @@ fn headers(
     let timestamp = wall.as_second().to_string();
     let idempotency_key = format!("{webhook_id}_{}", first_16_hex(&record.content_hash.0));
     let mut headers = Vec::with_capacity(16);
-    headers.extend([
-        ("content-type", "application/json".to_owned()),
-        ("user-agent", user_agent.to_owned()),
-    ]);
+    if !body.is_empty() {
+        headers.push(("content-type", route.body.content_type().to_owned()));
+    }
+    headers.push(("user-agent", user_agent.to_owned()));
     if !route.signing.is_empty() {
         let signature = signature::sign(&route.signing, &webhook_id, &timestamp, body);
         headers.push((signature::HEADER, signature));

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::egress::Egress;
 use crate::names::Operation;
-use crate::request::Url;
+use crate::request::{Body, Url};
 
 /// Everything configured for one destination.
 #[derive(Debug, Clone)]
@@ -82,6 +82,7 @@ pub struct Route {
     /// Absolute, `http` or `https`.
     pub url: Url,
     pub methods: Methods,
+    pub body: Body,
     /// That of `auth` included.
     pub headers: Vec<Header>,
     /// What else of `auth` the log must not show: the parts that a consumer takes such a header apart into.

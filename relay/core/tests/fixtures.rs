@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use prost::Message;
 use relay_core::names::{ContentHash, Stream};
 use relay_core::proto;
-use relay_core::record::{Raw, Record};
+use relay_core::record::{Raw, Record, View};
 use serde_json::Value;
 
 /// A golden record, read.
@@ -73,6 +73,7 @@ fn json(fixture: &Fixture, record: &Record) -> String {
     record.write_json(
         &record.delivery_id(&fixture.stream),
         &fixture.stream,
+        View::Consumer,
         &mut json,
     );
     String::from_utf8(json).unwrap()
@@ -111,7 +112,7 @@ fn a_golden_record_is_masked_as_if_it_had_asterisks_for_its_sensitive_values() {
         let record = decode(&fixture);
         let id = record.delivery_id(&fixture.stream);
         let mut masked = Vec::new();
-        record.write_masked_json(&id, &fixture.stream, &[], &mut masked);
+        record.write_json(&id, &fixture.stream, View::Log { mask: &[] }, &mut masked);
 
         let mut replaced = proto::Record::decode(&*fixture.bytes).unwrap();
         for field in replaced.fields.iter_mut().filter(|field| field.sensitive) {

@@ -8,12 +8,13 @@ use relay_core::egress::Egress;
 use relay_core::request::Url;
 use relay_core::settings::{BreakerOpen, Destination, Retention, Route, Start, Tls};
 
+use super::body;
 use super::egress;
 use super::policy::{read_breaker_open, read_retention, read_retry_after_max};
 use super::route::{self, TIMEOUT_LIMITS};
 use super::section::{Reading, Section, Visibility};
 use super::tls;
-use super::tree::{Node, Table, Value, overlay};
+use super::tree::{Node, Table, Value};
 use super::url;
 
 /// The destinations that deliver, and the names of those that are switched off.
@@ -95,7 +96,7 @@ fn read(
         return root.problem(node, "must be a table");
     };
     let mut merged = defaults;
-    overlay(&mut merged, own.clone());
+    body::lay(&mut merged, own.clone());
     let section = Section::new(reading, path, &merged, Visibility::Shown);
     if !is_destination_name(name) {
         section.problem::<()>(node, "must be named [a-z][a-z0-9_]{0,62}");
@@ -217,7 +218,7 @@ fn read_routes(
         };
         let mut merged = inherited.clone();
         merged.remove("url");
-        overlay(&mut merged, own.clone());
+        body::lay(&mut merged, own.clone());
         let path = destination.path_below(&["routes", model]);
         let section = Section::new(reading, path, &merged, Visibility::Shown);
         let retry = section.section("retry");

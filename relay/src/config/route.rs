@@ -7,7 +7,7 @@ use relay_core::settings::{LogBody, Route};
 
 use super::policy::{read_breaker, read_retry};
 use super::section::Section;
-use super::{auth, headers, method, signing};
+use super::{auth, body, headers, method, signing};
 
 /// How long any wait for an endpoint may be told to last.
 pub(super) const TIMEOUT_LIMITS: std::ops::RangeInclusive<Duration> =
@@ -22,6 +22,7 @@ pub(super) fn read(
     url: Option<Url>,
 ) -> Option<Route> {
     let methods = method::read(section);
+    let body = body::read(section);
     let headers = headers::read(section, "headers");
     let auth = auth::read(section, headers.as_deref());
     let timeout = section.duration("timeout", TIMEOUT_LIMITS);
@@ -43,6 +44,7 @@ pub(super) fn read(
     Some(Route {
         url: url?,
         methods: methods?,
+        body: body?,
         headers,
         credentials: auth.credentials,
         timeout: timeout?,

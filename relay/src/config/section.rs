@@ -120,10 +120,15 @@ impl<'a> Section<'a> {
     }
 
     /// One of a few words.
-    pub fn choice<T: Copy>(&self, key: &'static str, words: &[(&str, T)]) -> Option<T> {
+    pub fn choice<T: Clone>(&self, key: &'static str, words: &[(&str, T)]) -> Option<T> {
         let listed: Vec<_> = words.iter().map(|(word, _)| format!("{word:?}")).collect();
         let allowed = listed.join(" or ");
-        let meaning = |text: &str| words.iter().find(|(word, _)| *word == text).map(|w| w.1);
+        let meaning = |text: &str| {
+            words
+                .iter()
+                .find(|(word, _)| *word == text)
+                .map(|w| w.1.clone())
+        };
         let node = self.required(key)?;
         let text = self.resolve(node, &allowed)?.text;
         let Some(word) = meaning(&text) else {

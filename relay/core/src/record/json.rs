@@ -14,31 +14,19 @@ use crate::names::{DeliveryId, Operation, Stream};
 /// What stands for a value that must not be seen.
 pub const MASKED: &str = "***";
 
+/// For whom JSON is written.
+#[derive(Debug, Clone, Copy)]
+pub enum View<'a> {
+    /// A consumer sees everything.
+    Consumer,
+    /// A log sees `"***"` for every sensitive attribute, and for those that are named here.
+    Log { mask: &'a [String] },
+}
+
 impl Record {
     /// Appends the JSON of this record: `id source model key operation version committed_at attributes`, attributes
     /// sorted by the bytes of their names, null for a delete.
-    pub fn write_json(&self, id: &DeliveryId, stream: &Stream, out: &mut Vec<u8>) {
-        self.write(id, stream, out, |_| false);
-    }
-
-    /// Appends the same JSON with `"***"` for every sensitive attribute and every attribute that `mask` names.
-    pub fn write_masked_json(
-        &self,
-        id: &DeliveryId,
-        stream: &Stream,
-        mask: &[String],
-        out: &mut Vec<u8>,
-    ) {
-        self.write(id, stream, out, |field| field.is_masked(mask));
-    }
-
-    fn write(
-        &self,
-        id: &DeliveryId,
-        stream: &Stream,
-        out: &mut Vec<u8>,
-        is_masked: impl Fn(&Field<'_>) -> bool,
-    ) {
+    pub fn write_json(&self, id: &DeliveryId, stream: &Stream, view: View<'_>, out: &mut Vec<u8>) {
         out.extend_from_slice(b"{\"id\":\"");
         write_display(out, id);
         out.extend_from_slice(b"\",\"source\":");
@@ -54,19 +42,23 @@ impl Record {
         out.extend_from_slice(b",\"committed_at\":\"");
         self.write_committed_at(out);
         out.extend_from_slice(b"\",\"attributes\":");
-        if self.operation == Operation::Delete {
-            out.extend_from_slice(b"null");
-        } else if self.is_sorted {
-            write_attributes(out, self.fields(), is_masked);
-        } else {
-            let mut fields: Vec<_> = self.fields().collect();
-            fields.sort_unstable_by_key(|field| field.name);
-            write_attributes(out, fields.into_iter(), is_masked);
-        }
+        self.write_attributes(view, out);
         out.push(b'}');
     }
 
-    fn write_committed_at(&self, out: &mut Vec<u8>) {
+    /// Appends the JSON of the attributes alone: an object, or null for a delete.
+    pub fn write_attributes(&self, view: View<'_>, out: &mut Vec<u8>) {
+        if self.operation == Operation::Delete {
+            out.extend_from_slice(b"null");
+        } else if self.is_sorted {
+            write_fields(out, self.fields(), view);
+        } else {
+            write_fields(out, self.attributes().fields(), view);
+        }
+    }
+
+    /// Appends the time of the commit, without quotes.
+    pub fn write_committed_at(&self, out: &mut Vec<u8>) {
         let (mut seconds, mut nanoseconds) = (
             self.committed_at.as_second(),
             self.committed_at.subsec_nanosecond(),
@@ -80,11 +72,7 @@ impl Record {
     }
 }
 
-fn write_attributes<'a>(
-    out: &mut Vec<u8>,
-    fields: impl Iterator<Item = Field<'a>>,
-    is_masked: impl Fn(&Field<'_>) -> bool,
-) {
+fn write_fields<'a>(out: &mut Vec<u8>, fields: impl Iterator<Item = Field<'a>>, view: View<'_>) {
     out.push(b'{');
     for (position, field) in fields.enumerate() {
         if position > 0 {
@@ -92,13 +80,17 @@ fn write_attributes<'a>(
         }
         write_string(out, field.name);
         out.push(b':');
-        if is_masked(&field) {
-            write_string(out, MASKED);
-        } else {
-            write_value(out, &field.value);
-        }
+        write_field(out, &field, view);
     }
     out.push(b'}');
+}
+
+/// Writes the value of an attribute, or what stands for it.
+pub(super) fn write_field(out: &mut Vec<u8>, field: &Field<'_>, view: View<'_>) {
+    match view {
+        View::Log { mask } if field.is_masked(mask) => write_string(out, MASKED),
+        View::Consumer | View::Log { .. } => write_value(out, &field.value),
+    }
 }
 
 fn write_value(out: &mut Vec<u8>, value: &Value<'_>) {
@@ -132,18 +124,19 @@ fn write_value(out: &mut Vec<u8>, value: &Value<'_>) {
     }
 }
 
-fn write_quoted(out: &mut Vec<u8>, write: impl FnOnce(&mut Vec<u8>)) {
+/// Writes what needs no escaping between quotes.
+pub fn write_quoted(out: &mut Vec<u8>, write: impl FnOnce(&mut Vec<u8>)) {
     out.push(b'"');
     write(out);
     out.push(b'"');
 }
 
-fn write_integer(out: &mut Vec<u8>, number: impl itoa::Integer) {
+pub fn write_integer(out: &mut Vec<u8>, number: impl itoa::Integer) {
     out.extend_from_slice(itoa::Buffer::new().format(number).as_bytes());
 }
 
 /// JSON has no number for what is not finite.
-fn write_double(out: &mut Vec<u8>, number: f64) {
+pub fn write_double(out: &mut Vec<u8>, number: f64) {
     if number.is_finite() {
         out.extend_from_slice(ryu::Buffer::new().format_finite(number).as_bytes());
     } else if number.is_nan() {
@@ -215,7 +208,7 @@ fn write_escaped(out: &mut Vec<u8>, bytes: &[u8]) {
 }
 
 /// Writes what needs no escaping.
-fn write_display(out: &mut Vec<u8>, text: &impl std::fmt::Display) {
+pub fn write_display(out: &mut Vec<u8>, text: &impl std::fmt::Display) {
     write!(out, "{text}").expect("a vector takes all that is written");
 }
 

@@ -2,7 +2,7 @@
 
 use prost::Message;
 
-use super::{Quarantine, Raw, Record};
+use super::{Quarantine, Raw, Record, View};
 use crate::names::Stream;
 use crate::proto;
 use crate::proto::value::Kind;
@@ -92,6 +92,11 @@ pub fn decode_bytes(key: &[u8], value: &[u8]) -> Result<Record, Quarantine> {
 pub fn json(record: &Record) -> String {
     let mut out = Vec::new();
     let stream = vehicles();
-    record.write_json(&record.delivery_id(&stream), &stream, &mut out);
+    record.write_json(
+        &record.delivery_id(&stream),
+        &stream,
+        View::Consumer,
+        &mut out,
+    );
     String::from_utf8(out).expect("JSON is UTF-8")
 }

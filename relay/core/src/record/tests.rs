@@ -242,12 +242,10 @@ fn masked_json_hides_sensitive_and_named_attributes_and_nothing_else() {
     .unwrap();
     let stream = vehicles();
     let mut out = Vec::new();
-    record.write_masked_json(
-        &record.delivery_id(&stream),
-        &stream,
-        &["price".into()],
-        &mut out,
-    );
+    let view = View::Log {
+        mask: &["price".into()],
+    };
+    record.write_json(&record.delivery_id(&stream), &stream, view, &mut out);
     let masked = String::from_utf8(out).unwrap();
     assert!(
         masked.ends_with(r#""attributes":{"phone":"***","plate":"KA-01","price":"***"}}"#),

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::{Outgoing, signature};
 use crate::exchange::{Answer, End, Exchange, HttpRequest};
 use crate::mask::{Ending, Mask};
+use crate::record::View;
 use crate::record::json::{MASKED, write_string};
 use crate::rows::{ExchangeRow, Outcome};
 use crate::settings::{LogBody, Route};
@@ -44,7 +45,7 @@ pub fn row(
     let bytes_max = route.log_body_bytes_max;
     let row = ExchangeRow {
         request_headers: Some(request_headers(request, bytes_max)),
-        request_body: Some(cut(request_body(route, deliveries, request), bytes_max)),
+        request_body: request_body(route, deliveries, request).map(|body| cut(body, bytes_max)),
         ..row
     };
     let End::Answered(answer) = &exchange.end else {
@@ -143,18 +144,22 @@ fn object<'a>(members: impl Iterator<Item = (&'a str, String)>, bytes_max: usize
     String::from_utf8(out).expect("texts were written")
 }
 
-/// The body as it was sent, but for what must not be seen.
-fn request_body(route: &Route, deliveries: &[Outgoing<'_>], request: &HttpRequest) -> Vec<u8> {
+/// The body as it was sent, but for what must not be seen. None when the route does not send such a body any more.
+fn request_body(
+    route: &Route,
+    deliveries: &[Outgoing<'_>],
+    request: &HttpRequest,
+) -> Option<Vec<u8>> {
+    let has_masked = |delivery: &Outgoing<'_>| delivery.record.has_masked(&route.mask);
+    if route.body.secrets().next().is_none() && !deliveries.iter().any(has_masked) {
+        return Some(request.body.clone());
+    }
+    let view = View::Log { mask: &route.mask };
     let mut body = Vec::new();
     for delivery in deliveries {
-        if !delivery.record.has_masked(&route.mask) {
-            return request.body.clone();
-        }
-        delivery
-            .record
-            .write_masked_json(&delivery.id, delivery.stream, &route.mask, &mut body);
+        route.body.write(delivery, view, &mut body).ok()?;
     }
-    body
+    Some(body)
 }
 
 /// At most so many bytes, without half a character at the end.

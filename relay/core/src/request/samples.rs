@@ -5,7 +5,7 @@ use std::time::Duration;
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 
-use super::Url;
+use super::{Body, Url};
 use crate::settings::{Breaker, LogBody, Method, Methods, Retry, Route, SigningSecret};
 
 /// Billing's route, signed with the secret of the test vector.
@@ -13,6 +13,7 @@ pub fn route() -> Route {
     Route {
         url: Url::parse("https://billing.internal/replicates_to").expect("it is a URL"),
         methods: Methods::all(Method::Post),
+        body: Body::Record,
         headers: Vec::new(),
         credentials: Vec::new(),
         timeout: Duration::from_secs(15),

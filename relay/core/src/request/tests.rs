@@ -101,6 +101,26 @@ fn every_secret_signs_and_without_one_nothing_does() {
 }
 
 #[test]
+fn the_content_type_is_the_bodys_and_an_empty_body_has_none() {
+    let content_type = |body: Body, operation: proto::Operation| {
+        let mut record = vehicle_with(vec![]);
+        record.operation = operation.into();
+        let route = Route { body, ..route() };
+        let request = rendered(&route, &decode(&record).unwrap());
+        let is_signed = header(&request, "webhook-signature").is_some();
+        assert!(is_signed, "an empty body is signed, too");
+        header(&request, "content-type").map(str::to_owned)
+    };
+    let (update, delete) = (proto::Operation::Update, proto::Operation::Delete);
+    let json = Some("application/json".to_owned());
+    assert_eq!(content_type(Body::Record, delete), json);
+    assert_eq!(content_type(Body::Attributes, update), json);
+    assert_eq!(content_type(Body::Attributes, delete), None);
+    let event = Some("application/cloudevents+json".to_owned());
+    assert_eq!(content_type(Body::CloudEvents, delete), event);
+}
+
+#[test]
 fn a_delete_has_the_method_of_deletes_and_all_else_the_other() {
     let route = Route {
         methods: Methods {

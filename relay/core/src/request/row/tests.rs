@@ -4,7 +4,7 @@ use crate::proto::value::Kind;
 use crate::record::Record;
 use crate::record::samples::{decode, field, sensitive, vehicle_with, vehicles};
 use crate::request::samples::route;
-use crate::request::{Url, render};
+use crate::request::{Body, Shape, Template, Url, Variable, render};
 use crate::settings::Header;
 use crate::time::Timestamp;
 
@@ -201,6 +201,64 @@ fn a_consumer_that_echoes_the_signature_does_not_put_it_into_the_log() {
     let exchange = answered(format!("got {signature}").as_bytes(), &[]);
     let row = row(&route, &deliveries, &request, &exchange, Outcome::Rejected);
     assert_eq!(text(row.response_body), "got ***");
+}
+
+#[test]
+fn an_answer_is_masked_under_the_names_that_a_template_gives() {
+    let variable = |name| Shape::Variable(Variable::of_name(name).unwrap());
+    let members = [
+        ("call".to_owned(), variable("attributes.phone")),
+        ("licence".to_owned(), variable("attributes.plate")),
+        ("token".to_owned(), Shape::Secret("hidden-token".into())),
+    ];
+    let route = Route {
+        body: Body::Template(Template::of(&Shape::Table(members.into()))),
+        ..route()
+    };
+    // Null is recognised by its name alone, which is the template's here.
+    let exchange = answered(
+        br#"{"call":null,"licence":"KA-01","got":"hidden-token"}"#,
+        &[],
+    );
+    let row = rejected(&route, &exchange);
+    assert_eq!(
+        text(row.request_body),
+        r#"{"call":"***","licence":"KA-01","token":"***"}"#
+    );
+    assert_eq!(
+        text(row.response_body),
+        r#"{"call":"***","licence":"KA-01","got":"***"}"#
+    );
+}
+
+#[test]
+fn a_request_that_the_route_would_not_make_any_more_is_kept_without_its_body() {
+    let members = [(
+        "phone".to_owned(),
+        Shape::Variable(Variable::of_name("attributes.mobile").unwrap()),
+    )];
+    let changed = Route {
+        body: Body::Template(Template::of(&Shape::Table(members.into()))),
+        ..route()
+    };
+    let (record, stream) = (record(), vehicles());
+    let deliveries = [Outgoing {
+        id: record.delivery_id(&stream),
+        record: &record,
+        stream: &stream,
+        attempt: 1,
+    }];
+    let request = render(&route(), &deliveries, Timestamp::UNIX_EPOCH, "relay").unwrap();
+    let exchange = answered(b"{}", &[]);
+    let row = row(
+        &changed,
+        &deliveries,
+        &request,
+        &exchange,
+        Outcome::Rejected,
+    );
+    assert_eq!(row.request_body, None);
+    assert!(row.request_headers.is_some());
 }
 
 #[test]

@@ -6,7 +6,7 @@ use std::time::Duration;
 use relay_core::egress::Egress;
 use relay_core::engine::Limits;
 use relay_core::engine::journal::FlushLimits;
-use relay_core::request::Url;
+use relay_core::request::{Body, Url};
 use relay_core::settings::{
     Breaker, BreakerOpen, Destination, LogBody, Method, Methods, Retention, Retry, Route, Start,
     Tls,
@@ -38,6 +38,7 @@ pub fn destination(knobs: &Knobs) -> Destination {
     let route = Route {
         url: Url::parse("http://127.0.0.1:1/").unwrap(),
         methods: Methods::all(Method::Post),
+        body: Body::Record,
         headers: vec![],
         credentials: vec![],
         timeout: TIMEOUT,
