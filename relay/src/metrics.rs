@@ -74,6 +74,7 @@ pub struct Metrics {
     attempt_duration: HistogramFamily<DestinationLabels>,
     delivery_latency: HistogramFamily<StreamLabels>,
     lag: Family<DestinationLabels, Seconds>,
+    lag_target: Family<DestinationLabels, Seconds>,
     kafka_lag: Family<DestinationLabels, Seconds>,
     kafka_lag_records: Family<PartitionLabels, Gauge>,
     undelivered: Family<StateLabels, Gauge>,
@@ -99,6 +100,7 @@ impl Metrics {
             attempt_duration: Family::new_with_constructor(duration_histogram),
             delivery_latency: Family::new_with_constructor(latency_histogram),
             lag: Family::default(),
+            lag_target: Family::default(),
             kafka_lag: Family::default(),
             kafka_lag_records: Family::default(),
             undelivered: Family::default(),
@@ -172,6 +174,11 @@ impl Metrics {
     pub fn destination(&self, name: &str, status: &DestinationStatus) {
         let labels = destination_labels(name);
         self.lag.get_or_create(&labels).set(status.lag_seconds);
+        if let Some(target) = status.lag_target {
+            self.lag_target
+                .get_or_create(&labels)
+                .set(target.as_secs_f64());
+        }
         self.kafka_lag
             .get_or_create(&labels)
             .set(status.kafka_lag_seconds);
@@ -263,6 +270,11 @@ impl Metrics {
             "lag_seconds",
             "Age of the oldest undelivered record that does not wait for a person",
             self.lag.clone(),
+        );
+        registry.register(
+            "lag_target_seconds",
+            "Above it the destination is late",
+            self.lag_target.clone(),
         );
         registry.register(
             "kafka_lag_seconds",

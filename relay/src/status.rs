@@ -36,6 +36,8 @@ pub struct DestinationStatus {
     pub held_reason: Option<String>,
     /// Age of the oldest undelivered record that does not wait for a person.
     pub lag_seconds: f64,
+    /// Above it the destination is late; none where nothing is configured.
+    pub lag_target: Option<Duration>,
     /// Age of the record at the committed offset; 0 when all are read.
     pub kafka_lag_seconds: f64,
     /// Records between the committed offset and the end, of the partitions that this replica owns.
@@ -51,6 +53,7 @@ impl DestinationStatus {
             state,
             held_reason: None,
             lag_seconds: 0.0,
+            lag_target: None,
             kafka_lag_seconds: 0.0,
             kafka_lag: Vec::new(),
             in_flight: 0,
@@ -92,7 +95,10 @@ impl Status {
     pub fn of_config(config: &crate::config::Config) -> Self {
         let enabled = config.destinations.iter().map(|destination| {
             let limit = u32::try_from(destination.concurrency).unwrap_or(u32::MAX);
-            let status = DestinationStatus::idle(ReplicaState::Active, limit);
+            let status = DestinationStatus {
+                lag_target: Some(destination.lag_target),
+                ..DestinationStatus::idle(ReplicaState::Active, limit)
+            };
             (destination.name.clone(), status)
         });
         let disabled = config.disabled_destinations.iter().map(|name| {

@@ -33,6 +33,7 @@ fn a_short_file_is_completed_by_the_built_in_defaults() {
     assert_eq!(config.store.url.kind(), StoreKind::Sqlite);
     let billing = &config.destinations[0];
     assert_eq!(billing.concurrency, 64);
+    assert_eq!(billing.lag_target, Duration::from_secs(60));
     assert_eq!(billing.retention.failure, Duration::from_secs(30 * 86_400));
     let route = billing.route_of("Vehicle");
     let url = route.url.to_string();

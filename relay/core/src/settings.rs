@@ -26,6 +26,8 @@ pub struct Destination {
     pub concurrency: usize,
     /// Most undelivered records in the store before consumption holds.
     pub parked_max: u64,
+    /// A lag above it makes the destination late, for people.
+    pub lag_target: Duration,
     pub retention: Retention,
     /// Most that a `Retry-After` may ask for.
     pub retry_after_max: Duration,

@@ -94,6 +94,7 @@ async fn describe(
         "name": name,
         "state": group.state.as_str(),
         "held_reason": group.held_reason,
+        "late": is_late(own, group.lag_seconds),
         "lag_seconds": group.lag_seconds,
         "kafka_lag_seconds": own.kafka_lag_seconds,
         "kafka_lag_records": own.kafka_lag_records(),
@@ -108,6 +109,12 @@ async fn describe(
         "mappings": mappings,
         "max_version": max_version,
     }))
+}
+
+/// Whether a lag is longer than people want it to be.
+fn is_late(own: &DestinationStatus, lag_seconds: f64) -> bool {
+    own.lag_target
+        .is_some_and(|target| lag_seconds > target.as_secs_f64())
 }
 
 /// The destination on all replicas: the state of the worst, the longest lag, all requests.

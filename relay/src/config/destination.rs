@@ -125,6 +125,7 @@ fn read(
         response_bytes_max: own.response_bytes_max,
         concurrency: own.concurrency,
         parked_max: own.parked_max,
+        lag_target: own.lag_target,
         retention: own.retention,
         retry_after_max: own.retry_after_max,
         breaker_open: own.breaker_open,
@@ -142,6 +143,9 @@ fn read_or(section: &Section<'_>, key: &'static str, default: bool) -> Option<bo
     Some(default)
 }
 
+const LAG_TARGETS: std::ops::RangeInclusive<Duration> =
+    Duration::from_millis(100)..=Duration::from_secs(7 * 86_400);
+
 /// What holds for all routes of a destination.
 struct Own {
     start: Start,
@@ -149,6 +153,7 @@ struct Own {
     response_bytes_max: usize,
     concurrency: usize,
     parked_max: u64,
+    lag_target: Duration,
     retention: Retention,
     retry_after_max: Duration,
     breaker_open: BreakerOpen,
@@ -176,6 +181,7 @@ fn read_own(section: &Section<'_>, retry: &Section<'_>, breaker: &Section<'_>) -
     let response_bytes_max = section.size("response_max", 1 << 10..=16 << 20);
     let concurrency = section.integer("concurrency", 1..=4096);
     let parked_max = section.integer("parked_max", 1..=10_000_000);
+    let lag_target = section.duration("lag_target", LAG_TARGETS);
     let retention = read_retention(&section.section("retention"));
     let retry_after_max = read_retry_after_max(retry);
     let breaker_open = read_breaker_open(breaker);
@@ -187,6 +193,7 @@ fn read_own(section: &Section<'_>, retry: &Section<'_>, breaker: &Section<'_>) -
         response_bytes_max: usize::try_from(response_bytes_max?).unwrap_or(usize::MAX),
         concurrency: concurrency? as usize,
         parked_max: u64::from(parked_max?),
+        lag_target: lag_target?,
         retention: retention?,
         retry_after_max: retry_after_max?,
         breaker_open: breaker_open?,

@@ -59,6 +59,7 @@ impl Outlook {
             state,
             held_reason,
             lag_seconds: age(view.oldest_open).max(age(view.oldest_parked)),
+            lag_target: Some(self.settings.lag_target),
             kafka_lag_seconds: age(view.oldest_open),
             kafka_lag,
             in_flight: u32::try_from(view.in_flight).unwrap_or(u32::MAX),

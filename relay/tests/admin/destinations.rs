@@ -1,5 +1,7 @@
 //! How destinations are doing.
 
+use std::time::Duration;
+
 use relay_core::names::Partition;
 use replicates_relay::status::DestinationStatus;
 use replicates_relay::store::{MappingRow, ReplicaState};
@@ -16,6 +18,7 @@ pub fn open_breaker(relay: &Relay) {
         DestinationStatus {
             held_reason: Some("connect refused, next probe in 12 s".into()),
             lag_seconds: 184.2,
+            lag_target: Some(Duration::from_secs(180)),
             kafka_lag_seconds: 180.0,
             kafka_lag: vec![(Partition { topic, number: 2 }, 17)],
             in_flight: 0,
@@ -43,6 +46,10 @@ fn a_destination_tells_its_state_and_what_is_undelivered() {
     assert_eq!(fleet["state"], "open");
     assert_eq!(fleet["held_reason"], "connect refused, next probe in 12 s");
     assert_eq!(fleet["lag_seconds"], 184.2);
+    assert_eq!(
+        (&billing["late"], &fleet["late"]),
+        (&json!(false), &json!(true))
+    );
     assert_eq!(fleet["kafka_lag_records"], 17);
     assert_eq!(fleet["concurrency_limit"], 64);
     assert_eq!(&relay.read("/api/v1/destinations/fleet").json(), fleet);

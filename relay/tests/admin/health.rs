@@ -113,6 +113,7 @@ fn metrics_tell_what_the_loops_said_and_what_the_store_holds() {
         r#"replicates_relay_breaker_open{destination="fleet"} 1"#,
         r#"replicates_relay_breaker_open{destination="billing"} 0"#,
         r#"replicates_relay_lag_seconds{destination="fleet"} 184.2"#,
+        r#"replicates_relay_lag_target_seconds{destination="fleet"} 180.0"#,
         r#"replicates_relay_kafka_lag_records{destination="fleet",topic="replicates_to.monolith.fleet.Vehicle",partition="2"} 17"#,
         r#"replicates_relay_concurrency_limit{destination="fleet"} 64"#,
     ] {

@@ -70,6 +70,7 @@ pub fn destination(knobs: &Knobs) -> Destination {
         tls: Tls::default(),
         concurrency: knobs.concurrency,
         parked_max: knobs.parked_max,
+        lag_target: Duration::from_secs(60),
         retention: Retention {
             success: Duration::from_secs(3600),
             failure: Duration::from_secs(7200),
