@@ -60,7 +60,12 @@ RSpec.shared_context "with a database on" do |adapter, options = {}|
   # In the order of versions. Triggers note each statement for itself; what the publisher makes of it then is what callbacks
   # note.
   def outbox_rows
-    rows = outbox.find(ReplicatesTo.config["source"], ActiveRecord::Base.connection.select_values("select id from replicates_to_outbox"))
+    source = ReplicatesTo.config["source"]
+    ids = ActiveRecord::Base.connection.select_values("select id from replicates_to_outbox where source = '#{source}'")
+    rows = outbox.find(source, ids)
+    # A publisher was between the two: what is gone may have left others behind, as a fan-out does.
+    return outbox_rows if rows.size < ids.size
+
     Settings.coverage == "triggers" ? ReplicatesTo::Outbox::Row.coalesce(rows) : rows
   end
 
