@@ -232,6 +232,19 @@ fn an_answer_is_masked_under_the_names_that_a_template_gives() {
 }
 
 #[test]
+fn a_secret_of_a_template_is_masked_where_nothing_else_is() {
+    let members = [("token".to_owned(), Shape::Secret("hidden-token".into()))];
+    let route = Route {
+        body: Body::Template(Template::of(&Shape::Table(members.into()))),
+        ..route()
+    };
+    let fields = vec![field("plate", Kind::StringValue("KA-01".into()))];
+    let record = decode(&vehicle_with(fields)).unwrap();
+    let row = logged(&route, &record, &answered(b"", &[]), Outcome::Rejected);
+    assert_eq!(text(row.request_body), r#"{"token":"***"}"#);
+}
+
+#[test]
 fn a_request_that_the_route_would_not_make_any_more_is_kept_without_its_body() {
     let members = [(
         "phone".to_owned(),
