@@ -72,6 +72,10 @@ impl Engine {
                 self.routes[route].breaker.begin_probe();
                 return true;
             }
+            // What is put aside fills the journal, too.
+            if !self.may_send() {
+                return false;
+            }
         }
         false
     }
