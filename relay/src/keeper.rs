@@ -351,3 +351,65 @@ async fn look_after(store: Arc<dyn Store>, partition_width: Duration, metrics: A
         tokio::time::sleep(interval).await;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::Clock;
+    use crate::store::{Open, PauseRequest, Wish};
+
+    /// Nothing of a paused destination may be sent before its next look at what people asked for.
+    #[tokio::test]
+    async fn a_partition_that_is_loaded_brings_its_destinations_pause_first() {
+        let clock = Clock::start();
+        let store = store::open(&Open {
+            url: "sqlite://keeper?mode=memory".into(),
+            connections_max: 2,
+            partition_width: Duration::from_secs(86_400),
+            partitions_ahead: 3,
+            longest_retention: Duration::from_secs(86_400),
+            compress: false,
+            replica: "relay-1".into(),
+        })
+        .unwrap();
+        store.migrate().await.unwrap();
+        let request = PauseRequest {
+            destination: "billing".into(),
+            wish: Wish::Pause {
+                reason: "they migrate".into(),
+            },
+            token_name: "ops".into(),
+            at: clock.now().wall,
+        };
+        store.set_pause(&request).await.unwrap();
+        let stream = Stream {
+            destination: "billing".into(),
+            source: "monolith".into(),
+            model: "Vehicle".into(),
+        };
+        let partition = Partition {
+            topic: "replicates_to.monolith.billing.Vehicle".into(),
+            number: 0,
+        };
+        let task = Task::LoadPartition {
+            partition,
+            stream: Arc::new(stream),
+        };
+        let job = Job {
+            destination: 0,
+            task,
+        };
+        let events: Vec<_> = serve(store.as_ref(), job, clock)
+            .await
+            .into_iter()
+            .map(|kept| match kept {
+                Kept::Event { event, .. } => event,
+                other => panic!("{other:?}"),
+            })
+            .collect();
+        let [Event::Paused { words: Some(words) }, Event::Loaded { .. }] = &events[..] else {
+            panic!("{events:?}")
+        };
+        assert_eq!(&**words, "by ops: they migrate");
+    }
+}
