@@ -1,6 +1,6 @@
 # frozen_string_literal: true
 
-require "socket"
+require_relative "../../bin/support/free_port"
 require_relative "folder"
 require_relative "patience"
 
@@ -9,14 +9,8 @@ module Stack
   # to that group and to nothing else.
   class Child
     STOP_SECONDS = 30
-
-    # @return [Integer] a loopback port that nobody listens on
-    def self.free_port
-      server = TCPServer.new("127.0.0.1", 0)
-      server.addr[1]
-    ensure
-      server&.close
-    end
+    # Of its log, for a failure.
+    LAST_LINES = 15
 
     # Runs a command to its end.
     # @param folder [Folder]
@@ -66,12 +60,17 @@ module Stack
       !@pid.nil?
     end
 
+    # @raise [Failed] with its last words when it has ended
+    def expect_running
+      raise Failed, "#{name} ended; see #{log}:\n#{last_words}" unless running?
+    end
+
     # Waits until it has ended by itself.
     # @param within [Numeric] seconds
     # @raise [Failed] unless it ended well
     def finish(within:)
       Patience.eventually("#{name} ends; see #{log}", within: within) { !running? }
-      raise Failed, "#{name} exited with #{@status.exitstatus.inspect}; see #{log}" unless @status.success?
+      raise Failed, "#{name} exited with #{@status.exitstatus.inspect}; see #{log}:\n#{last_words}" unless @status.success?
     end
 
     # @param pattern [String, Regexp]
@@ -80,8 +79,8 @@ module Stack
     def said?(pattern)
       ended = !running?
       return true if File.read(log).match?(pattern)
-      raise Failed, "#{name} ended; see #{log}" if ended
 
+      expect_running if ended
       false
     end
 
@@ -116,6 +115,10 @@ module Stack
     end
 
     private
+
+    def last_words
+      File.readlines(log).last(LAST_LINES).join
+    end
 
     def signal(name)
       Process.kill(name, -@pid) if running?

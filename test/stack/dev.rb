@@ -13,8 +13,8 @@ module Stack
     private
 
     def build_relay
-      @kafka_port = Child.free_port
-      admin_port = Child.free_port
+      @kafka_port = FreePort.choose
+      admin_port = FreePort.choose
       Relay.new(@folder, ["dev", "--destination", "billing=#{receiver_url}", "--port", @kafka_port.to_s, "--secret", @secret,
                           "--admin", "127.0.0.1:#{admin_port}", "--dir", @folder.file("relay")], admin_port: admin_port)
     end

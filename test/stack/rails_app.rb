@@ -15,7 +15,7 @@ module Stack
     # @param folder [Folder]
     # @param name [String] folder below test-apps
     def initialize(folder, name, database_url:, env: {})
-      port = Child.free_port
+      port = FreePort.choose
       @folder = folder
       @name = name
       @database_url = database_url
@@ -62,8 +62,7 @@ module Stack
     def start(env: {})
       @server.start(env: env)
       Patience.eventually("#{@name} answers; see #{@server.log}") do
-        raise Failed, "#{@name} ended at once; see #{@server.log}" unless @server.running?
-
+        @server.expect_running
         @http.page
       end
     end

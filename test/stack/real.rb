@@ -55,7 +55,7 @@ module Stack
     private
 
     def build_relay
-      admin_port = Child.free_port
+      admin_port = FreePort.choose
       config = @folder.file("relay.toml")
       File.write(config, relay_toml(admin_port))
       Relay.new(@folder, ["serve", "--migrate", "--config", config], admin_port: admin_port,

@@ -32,8 +32,7 @@ module Stack
     def start
       @process.start
       Patience.eventually("the relay is ready; see #{@process.log}") do
-        raise Failed, "the relay ended at once; see #{@process.log}" unless @process.running?
-
+        @process.expect_running
         @http.page("/readyz")
       end
     end

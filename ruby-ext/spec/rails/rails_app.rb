@@ -3,8 +3,8 @@
 require "fileutils"
 require "open3"
 require "rbconfig"
-require "socket"
 require "tmpdir"
+require_relative "../../../bin/support/free_port"
 
 # A Rails application of its own, made for the example in a temporary folder and run without Bundler.
 class RailsApp
@@ -38,7 +38,7 @@ class RailsApp
 
   # Starts Puma and waits until it answers.
   def serve(*arguments, **env)
-    port = TCPServer.open("127.0.0.1", 0) { |server| server.addr[1] }
+    port = FreePort.choose
     log = File.join(root, "server.log")
     pid = Process.spawn(environment(env), RbConfig.ruby, Gem.bin_path("puma", "puma"), "-b", "tcp://127.0.0.1:#{port}", *arguments,
                         chdir: root, out: log, err: log)

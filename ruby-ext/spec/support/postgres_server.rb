@@ -2,8 +2,8 @@
 
 require "fileutils"
 require "open3"
-require "socket"
 require "tmpdir"
+require_relative "../../../bin/support/free_port"
 
 # A PostgreSQL server that an example can kill, copy and promote. Root may not run it: for root the user postgres does.
 class PostgresServer
@@ -32,7 +32,7 @@ class PostgresServer
     # Where the user postgres can enter.
     @directory = Dir.mktmpdir("replicates_to_server", "/var/tmp")
     FileUtils.chown("postgres", nil, @directory) if root?
-    @port = TCPServer.open("127.0.0.1", 0) { |server| server.addr[1] }
+    @port = FreePort.choose
   end
 
   # @return [PostgresServer] a streaming, asynchronous standby, running
