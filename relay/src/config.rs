@@ -10,6 +10,7 @@
 mod admin;
 mod auth;
 mod body;
+mod classify;
 mod destination;
 mod egress;
 mod environment;

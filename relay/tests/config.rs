@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
+use relay_core::exchange::ErrorClass;
 use relay_core::request::Body;
 use relay_core::settings::{Breaker, LogBody, Method, Retry};
+use relay_core::verdict::Class;
 use replicates_relay::config::{Config, DEFAULTS, DevFlags, Environment, Role, StoreKind};
 
 /// The least that a relay needs.
@@ -362,6 +364,35 @@ fn retries_in_place_are_never_more_than_all_retries() {
 }
 
 #[test]
+fn a_route_s_table_of_answers_is_laid_over_its_destination_s() {
+    let config = parse(&format!(
+        "{LEAST}
+        retry = {{ classify = {{ 409 = \"delivered\", \"5xx\" = \"endpoint\" }} }}
+        [destinations.billing.routes.Vehicle.retry.classify]
+        409 = \"stale\"
+        timeout = \"reject\"
+        "
+    ));
+    let billing = &config.destinations[0];
+    let (own, shared) = (
+        &billing.route_of("Vehicle").classify,
+        &billing.route.classify,
+    );
+    let timeout = Some(ErrorClass::Timeout);
+    assert_eq!(
+        own.class_of(Some(409), None),
+        Some(Class::Stale { version: None })
+    );
+    assert_eq!(own.class_of(Some(500), None), Some(Class::Endpoint));
+    assert_eq!(own.class_of(None, timeout), Some(Class::Reject));
+    assert_eq!(shared.class_of(Some(409), None), Some(Class::Delivered));
+    assert_eq!(shared.class_of(None, timeout), None);
+    let shown = &config.effective()["destinations"]["billing"]["routes"]["Vehicle"];
+    let table = r#"{"409":"stale","5xx":"endpoint","timeout":"reject"}"#;
+    assert_eq!(shown["retry"]["classify"].to_string(), table);
+}
+
+#[test]
 fn the_environment_beats_the_file() {
     let environment = Environment::of([
         ("RELAY__STORE__CONNECTIONS_MAX", "7"),
@@ -678,6 +709,38 @@ const WRONG_VALUES: &[(&str, &str)] = &[
         "egress.allowed is unknown (did you mean allow?)",
     ),
     ("rate_limit = 5", "rate_limit is unknown (the nearest is"),
+    (
+        "retry = { classify = { 409 = \"retri\" } }",
+        "retry.classify.409 must be \"delivered\" or \"stale\" or \"retry\" or \"reject\" or \"endpoint\" or \"suspect\", not \"retri\" (did you mean retry?)",
+    ),
+    (
+        "retry = { classify = { dns = \"delivered\" } }",
+        "retry.classify.dns must be \"retry\" or \"reject\" or \"endpoint\" or \"suspect\", not \"delivered\" (the nearest is reject)",
+    ),
+    (
+        "retry = { classify = { timeout = 3 } }",
+        "retry.classify.timeout must be \"retry\" or \"reject\" or \"endpoint\" or \"suspect\", not 3",
+    ),
+    (
+        "retry = { classify = { 4XX = \"retry\" } }",
+        "retry.classify.4XX is unknown: a status from 200 to 599, 4xx, 5xx or an error class (did you mean 4xx?)",
+    ),
+    (
+        "retry = { classify = { timeot = \"retry\" } }",
+        "retry.classify.timeot is unknown: a status from 200 to 599, 4xx, 5xx or an error class (did you mean timeout?)",
+    ),
+    (
+        "retry = { classify = { unmappable = \"retry\" } }",
+        "retry.classify.unmappable is unknown: a status from 200 to 599, 4xx, 5xx or an error class (the nearest is",
+    ),
+    (
+        "retry = { classify = { 600 = \"retry\" } }",
+        "retry.classify.600 is unknown: a status from 200 to 599, 4xx, 5xx or an error class",
+    ),
+    (
+        "retry = { classify = \"409\" }",
+        "retry.classify must be a table, not \"409\"",
+    ),
 ];
 
 #[test]

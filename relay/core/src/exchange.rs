@@ -66,7 +66,7 @@ pub struct Timings {
 }
 
 /// Why an attempt, or a record without one, did not end well. Stored and shown by these words.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum ErrorClass {
     Connect,
     Dns,
@@ -125,5 +125,27 @@ impl ErrorClass {
     /// The class of that name.
     pub fn from_name(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|class| class.as_str() == name)
+    }
+
+    /// Whether a request may end with it. The others are what is wrong with a record, before any request.
+    pub fn is_of_a_request(self) -> bool {
+        !matches!(self, Self::Undecodable | Self::NullValue | Self::Unmappable)
+    }
+
+    /// Whether it is said of an answer that was understood. After the others nobody knows whether the record arrived.
+    pub fn is_of_an_answer(self) -> bool {
+        match self {
+            Self::Http3xx | Self::Http4xx | Self::Http5xx | Self::BatchResultMissing => true,
+            Self::Connect
+            | Self::Dns
+            | Self::Tls
+            | Self::EgressDenied
+            | Self::Timeout
+            | Self::Reset
+            | Self::BadResponse
+            | Self::Undecodable
+            | Self::NullValue
+            | Self::Unmappable => false,
+        }
     }
 }

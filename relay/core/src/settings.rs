@@ -8,6 +8,7 @@ use std::time::Duration;
 use crate::egress::Egress;
 use crate::names::Operation;
 use crate::request::{Body, Url};
+use crate::verdict::Classify;
 
 /// Everything configured for one destination.
 #[derive(Debug, Clone)]
@@ -96,6 +97,8 @@ pub struct Route {
     /// Attribute names masked in logged bodies, besides the sensitive ones.
     pub mask: Vec<String>,
     pub retry: Retry,
+    /// What answers and failures are taken for.
+    pub classify: Classify,
     pub breaker: Breaker,
     /// Newest first; all sign. Empty means unsigned.
     pub signing: Vec<SigningSecret>,

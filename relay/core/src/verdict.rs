@@ -1,14 +1,17 @@
 //! What an answer means for each delivery of its request: whose fault a failure is, and what may follow from it.
 //!
 //! - `contract`: what a consumer may say in the body
+//! - `classify`: what a route takes an answer for instead
 //! - `retry_after`: for how long it asks to be left alone
 
+mod classify;
 mod contract;
 mod retry_after;
 
 use crate::exchange::{Answer, End, ErrorClass, Exchange};
 use crate::names::{DeliveryId, Operation};
 use crate::settings::Method;
+pub use classify::{Classify, Mark};
 use contract::{Contract, Word};
 pub use retry_after::retry_after;
 
@@ -60,21 +63,27 @@ pub struct Verdict {
 impl Verdict {
     /// The endpoint cannot be reached at all: one such failure says as much as many.
     pub fn opens_breaker_at_once(&self) -> bool {
-        matches!(
-            self.error_class,
-            Some(
-                ErrorClass::Connect | ErrorClass::Dns | ErrorClass::Tls | ErrorClass::EgressDenied
+        self.class == Class::Endpoint
+            && matches!(
+                self.error_class,
+                Some(
+                    ErrorClass::Connect
+                        | ErrorClass::Dns
+                        | ErrorClass::Tls
+                        | ErrorClass::EgressDenied
+                )
             )
-        )
     }
 }
 
-/// Judges an exchange for each of its deliveries, in their order.
-pub fn judge(exchange: &Exchange, questions: &[Question]) -> Vec<Verdict> {
+/// Judges an exchange for each of its deliveries, in their order. What `classify` says of a status or a failure counts
+/// instead of what it means by itself; what the consumer says of a record in the body counts before both.
+pub fn judge(exchange: &Exchange, questions: &[Question], classify: &Classify) -> Vec<Verdict> {
     match &exchange.end {
         End::Failed { class, error } => {
+            let taken_for = classify.class_of(None, Some(*class));
             let verdict = Verdict {
-                class: class_of_failure(*class),
+                class: taken_for.unwrap_or_else(|| class_of_failure(*class)),
                 status: None,
                 error_class: Some(*class),
                 error: Some(error.clone()),
@@ -85,18 +94,30 @@ pub fn judge(exchange: &Exchange, questions: &[Question]) -> Vec<Verdict> {
             let contract = Contract::read(answer);
             questions
                 .iter()
-                .map(|question| judge_answer(answer, &contract, question))
+                .map(|question| judge_answer(answer, &contract, question, classify))
                 .collect()
         }
     }
 }
 
-fn judge_answer(answer: &Answer, contract: &Contract, question: &Question) -> Verdict {
+fn judge_answer(
+    answer: &Answer,
+    contract: &Contract,
+    question: &Question,
+    classify: &Classify,
+) -> Verdict {
     let verdict = |class, error_class, error| Verdict {
         class,
         status: Some(answer.status),
         error_class,
         error,
+    };
+    // What is acknowledged has not failed, whatever the status.
+    let failure = |class, error_class, error| match class {
+        Class::Delivered | Class::Stale { .. } => verdict(class, None, None),
+        Class::Reject | Class::Retry | Class::Endpoint | Class::Suspect => {
+            verdict(class, Some(error_class), Some(error))
+        }
     };
     match (answer.status, contract) {
         (200..=299, Contract::Results(results)) => {
@@ -112,17 +133,22 @@ fn judge_answer(answer: &Answer, contract: &Contract, question: &Question) -> Ve
                     let error = said("rejected", result.error.as_deref());
                     verdict(Class::Reject, Some(ErrorClass::Http4xx), Some(error))
                 }
-                Word::Missing => verdict(
-                    Class::Retry,
-                    Some(ErrorClass::BatchResultMissing),
-                    Some(format!("no result for {}", question.id)),
+                // The status speaks of the request, not of the record that nothing was said of.
+                Word::Missing => failure(
+                    classify
+                        .class_of(None, Some(ErrorClass::BatchResultMissing))
+                        .unwrap_or(Class::Retry),
+                    ErrorClass::BatchResultMissing,
+                    format!("no result for {}", question.id),
                 ),
             }
         }
-        (200..=299, Contract::BrokenResults) => verdict(
-            Class::Suspect,
-            Some(ErrorClass::BadResponse),
-            Some("results is not a list".to_owned()),
+        (200..=299, Contract::BrokenResults) => failure(
+            classify
+                .class_of(None, Some(ErrorClass::BadResponse))
+                .unwrap_or(Class::Suspect),
+            ErrorClass::BadResponse,
+            "results is not a list".to_owned(),
         ),
         (200..=299 | 409, Contract::Stale { version }) => {
             verdict(Class::Stale { version: *version }, None, None)
@@ -135,12 +161,27 @@ fn judge_answer(answer: &Answer, contract: &Contract, question: &Question) -> Ve
             let error = said("retry", error.as_deref());
             verdict(Class::Retry, Some(ErrorClass::Http4xx), Some(error))
         }
-        (200..=299, Contract::Silent { .. }) => verdict(Class::Delivered, None, None),
-        (404 | 410, _) if question.wants_absence() => verdict(Class::Delivered, None, None),
+        (200..=299, Contract::Silent { error }) => {
+            match classify.class_of(Some(answer.status), None) {
+                None => verdict(Class::Delivered, None, None),
+                // There is no error class for an answer that only this route calls a failure.
+                Some(class) => failure(
+                    class,
+                    ErrorClass::BadResponse,
+                    said(answer.status, error.as_deref()),
+                ),
+            }
+        }
         (status, contract) => {
-            let (class, error_class) = class_of_status(status, question.names_key);
-            let error = said(status, contract.error());
-            verdict(class, Some(error_class), Some(error))
+            let (own, error_class) = class_of_status(status, question.names_key);
+            let class = match classify.class_of(Some(status), Some(error_class)) {
+                Some(class @ (Class::Endpoint | Class::Suspect)) => class,
+                // The row is not there, which is what a delete wants, as long as it is the row that the answer speaks of.
+                _ if matches!(status, 404 | 410) && question.wants_absence() => Class::Delivered,
+                Some(class) => class,
+                None => own,
+            };
+            failure(class, error_class, said(status, contract.error()))
         }
     }
 }

@@ -23,7 +23,7 @@ pub(super) fn read_retention(section: &Section<'_>) -> Option<Retention> {
     })
 }
 
-/// Everything of `retry` but what holds for a whole destination.
+/// How often and how long `retry` tries again.
 pub(super) fn read_retry(section: &Section<'_>) -> Option<Retry> {
     let max_retries = section.integer("max_retries", 0..=100);
     let in_place = section.integer("in_place", 0..=5);

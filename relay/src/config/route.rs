@@ -7,7 +7,7 @@ use relay_core::settings::{LogBody, Route};
 
 use super::policy::{read_breaker, read_retry};
 use super::section::Section;
-use super::{auth, body, headers, method, signing};
+use super::{auth, body, classify, headers, method, signing};
 
 /// How long any wait for an endpoint may be told to last.
 pub(super) const TIMEOUT_LIMITS: std::ops::RangeInclusive<Duration> =
@@ -36,6 +36,7 @@ pub(super) fn read(
     );
     let log_body_bytes_max = section.size("log_body_max", 0..=16 << 20);
     let mask = section.texts("mask", "the name of an attribute", |text| !text.is_empty());
+    let classify = classify::read(retry);
     let retry = read_retry(retry);
     let breaker = read_breaker(breaker);
     let signing = signing::read(&section.section("signing"));
@@ -52,6 +53,7 @@ pub(super) fn read(
         log_body_bytes_max: usize::try_from(log_body_bytes_max?).unwrap_or(usize::MAX),
         mask: mask?,
         retry: retry?,
+        classify: classify?,
         breaker: breaker?,
         signing: signing?,
     })

@@ -121,30 +121,29 @@ impl<'a> Section<'a> {
 
     /// One of a few words.
     pub fn choice<T: Clone>(&self, key: &'static str, words: &[(&str, T)]) -> Option<T> {
-        let listed: Vec<_> = words.iter().map(|(word, _)| format!("{word:?}")).collect();
-        let allowed = listed.join(" or ");
-        let meaning = |text: &str| {
-            words
-                .iter()
-                .find(|(word, _)| *word == text)
-                .map(|w| w.1.clone())
-        };
-        let node = self.required(key)?;
-        let text = self.resolve(node, &allowed)?.text;
-        let Some(word) = meaning(&text) else {
-            let near = nearest::hint(&text, words.iter().map(|(word, _)| *word));
-            let hint = if words.len() > 1 && !is_reference(node) {
-                near
-            } else {
-                String::new()
-            };
-            return self.problem(
-                node,
-                format!("must be {allowed}, not {}{hint}", shown_value(node)),
-            );
-        };
+        let (text, word) = self.word(self.required(key)?, words)?;
         self.show(key, text);
         Some(word)
+    }
+
+    /// A node that is one of a few words: as it was written, and what it means.
+    pub fn word<T: Clone>(&self, node: &Node, words: &[(&str, T)]) -> Option<(String, T)> {
+        let listed: Vec<_> = words.iter().map(|(word, _)| format!("{word:?}")).collect();
+        let allowed = listed.join(" or ");
+        let text = self.resolve(node, &allowed)?.text;
+        if let Some((_, meaning)) = words.iter().find(|(word, _)| *word == text) {
+            let meaning = meaning.clone();
+            return Some((text, meaning));
+        }
+        let hint = if words.len() > 1 && !is_reference(node) {
+            nearest::hint(&text, words.iter().map(|(word, _)| *word))
+        } else {
+            String::new()
+        };
+        self.problem(
+            node,
+            format!("must be {allowed}, not {}{hint}", shown_value(node)),
+        )
     }
 
     pub fn duration(

@@ -43,7 +43,11 @@ impl Engine {
                 names_key: self.route_at(delivery.place.home).url.names_key(),
             })
             .collect();
-        let verdicts = verdict::judge(exchange, &questions);
+        let Some(first) = deliveries.first() else {
+            return;
+        };
+        let route = self.route_at(first.place.home);
+        let verdicts = verdict::judge(exchange, &questions, &route.classify);
         for (delivery, verdict) in deliveries.into_iter().zip(verdicts) {
             let attempt = Attempt {
                 http,
@@ -344,7 +348,7 @@ struct Attempt<'a> {
 
 fn sign_of(verdict: &Verdict) -> Sign {
     match verdict.class {
-        Class::Endpoint if verdict.opens_breaker_at_once() => Sign::Unreachable,
+        _ if verdict.opens_breaker_at_once() => Sign::Unreachable,
         Class::Endpoint | Class::Suspect => Sign::Failing,
         Class::Delivered | Class::Stale { .. } | Class::Reject | Class::Retry => Sign::Alive,
     }

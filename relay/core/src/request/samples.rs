@@ -7,6 +7,7 @@ use base64::prelude::BASE64_STANDARD;
 
 use super::{Body, Url};
 use crate::settings::{Breaker, LogBody, Method, Methods, Retry, Route, SigningSecret};
+use crate::verdict::Classify;
 
 /// Billing's route, signed with the secret of the test vector.
 pub fn route() -> Route {
@@ -28,6 +29,7 @@ pub fn route() -> Route {
             cap: Duration::from_secs(21_600),
             jitter: 0.2,
         },
+        classify: Classify::default(),
         breaker: Breaker {
             failure_ratio: 0.5,
             min_keys: 3,

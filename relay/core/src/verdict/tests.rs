@@ -5,6 +5,7 @@ use proptest::prelude::*;
 use super::*;
 
 mod absence;
+mod classified;
 use crate::exchange::Timings;
 use crate::names::KeyHash;
 use crate::time::Timestamp;
@@ -46,7 +47,7 @@ fn posted(id: DeliveryId) -> Question {
 }
 
 fn judged(exchange: &Exchange) -> Verdict {
-    let mut verdicts = judge(exchange, &[posted(ours())]);
+    let mut verdicts = judge(exchange, &[posted(ours())], &Classify::default());
     assert_eq!(verdicts.len(), 1);
     verdicts.remove(0)
 }
@@ -291,14 +292,15 @@ fn each_delivery_of_a_request_is_judged_by_itself() {
         ..ours()
     };
     let body = format!(r#"{{"results":[{{"id":"{other}","status":"applied"}}]}}"#);
-    let verdicts = judge(&answer(200, &body), &[posted(ours()), posted(other)]);
+    let questions = [posted(ours()), posted(other)];
+    let verdicts = judge(&answer(200, &body), &questions, &Classify::default());
     let classes: Vec<_> = verdicts.iter().map(|verdict| verdict.class).collect();
     assert_eq!(classes, [Class::Retry, Class::Delivered]);
     let failed = exchange(End::Failed {
         class: ErrorClass::Reset,
         error: "reset".into(),
     });
-    assert_eq!(judge(&failed, &[posted(ours()), posted(other)]).len(), 2);
+    assert_eq!(judge(&failed, &questions, &Classify::default()).len(), 2);
 }
 
 #[test]

@@ -11,6 +11,7 @@ use relay_core::settings::{
     Breaker, BreakerOpen, Destination, LogBody, Method, Methods, Retention, Retry, Route, Start,
     Tls,
 };
+use relay_core::verdict::Classify;
 
 use super::rules::Knobs;
 
@@ -53,6 +54,7 @@ pub fn destination(knobs: &Knobs) -> Destination {
             cap: Duration::from_secs(60),
             jitter: 0.2,
         },
+        classify: Classify::default(),
         breaker: Breaker {
             failure_ratio: 0.5,
             min_keys: MIN_KEYS,
