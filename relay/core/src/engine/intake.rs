@@ -153,7 +153,7 @@ impl Engine {
             version,
         } = delivery.id;
         let lane = self.lanes.entry(key).or_default();
-        let newest = newest_in_memory(lane).max(lane.acknowledged);
+        let newest = newest_in_memory(lane, delivery.place).max(lane.acknowledged);
         let is_known = |row: &&Row| match delivery.owner {
             Owner::Kafka => row.entry.subject.id.version >= version,
             // Its own row does not count.
@@ -187,10 +187,9 @@ impl Engine {
     /// Whether the ledger must be asked before this may be sent.
     fn turn_of(&mut self, delivery: &Delivery) -> Turn {
         let key = delivery.id.key_hash;
-        let Place { home, epoch, .. } = delivery.place;
+        let home = delivery.place.home;
         let flight = self.lanes.get(&key).and_then(|lane| lane.in_flight);
-        let follows_own_flight =
-            flight.is_some_and(|flight| flight.home == home && flight.epoch == epoch);
+        let follows_own_flight = flight.is_some_and(|flight| flight.is_of(delivery.place));
         let home = &mut self.homes[home];
         if delivery.id.version > home.watermark || follows_own_flight {
             return Turn::Ready;
@@ -306,10 +305,13 @@ fn decode_again(row: &ParkedRow, stream: &Stream) -> Result<Record, Quarantine> 
     Record::decode(&raw, stream)
 }
 
-fn newest_in_memory(lane: &Lane) -> Option<u64> {
+/// The newest version of a lane that something becomes of. Not of a request that was sent in an earlier assignment: when it
+/// fails it is forgotten, because the record is read again.
+fn newest_in_memory(lane: &Lane, place: Place) -> Option<u64> {
     let waiting = lane
         .waiting
         .as_ref()
         .map(|waiting| waiting.delivery.id.version);
-    waiting.max(lane.in_flight.map(|flight| flight.version))
+    let flight = lane.in_flight.filter(|flight| flight.is_of(place));
+    waiting.max(flight.map(|flight| flight.version))
 }

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
 use std::time::Duration;
 
-use super::delivery::Delivery;
+use super::delivery::{Delivery, Place};
 use crate::names::KeyHash;
 
 /// One key's place in memory. It exists while something of the key is in flight, waits, or is not durable yet.
@@ -41,6 +41,13 @@ pub struct InFlight {
     pub version: u64,
     pub home: usize,
     pub epoch: u32,
+}
+
+impl InFlight {
+    /// Whether it was sent in the assignment that a record was read in.
+    pub fn is_of(&self, place: Place) -> bool {
+        self.home == place.home && self.epoch == place.epoch
+    }
 }
 
 /// A delivery that waits in its lane.

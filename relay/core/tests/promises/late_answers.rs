@@ -1,11 +1,12 @@
 //! The store answers what was asked before: before the partition was given up and came back, or before the record came that
 //! waits for the answer. More may have been acknowledged meanwhile. Found by the simulation: an older version was sent after
-//! a newer one was acknowledged.
+//! a newer one was acknowledged. Nor does a request stand for a record that was read again after it was sent: it may fail.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use relay_core::engine::{Action, Engine, Event};
+use relay_core::engine::{Action, Engine, Event, RequestId};
+use relay_core::exchange::{Answer, End, ErrorClass, Exchange, HttpRequest, Timings};
 use relay_core::names::{KeyHash, Partition};
 use relay_core::rows::PartitionState;
 use relay_core::time::{Now, Timestamp};
@@ -152,4 +153,51 @@ fn what_the_ledger_said_before_a_record_came_is_asked_again() {
     assert!(asks_for_ledger(&of_the_earlier));
     let acknowledged = (desk.key.delivery_id(1).key_hash, 2);
     assert!(!sends(&desk.ledger(vec![acknowledged])));
+}
+
+#[test]
+fn a_request_of_an_earlier_assignment_does_not_stand_for_what_is_read_again() {
+    for is_answered in [true, false] {
+        let mut desk = Desk::new();
+        desk.assign();
+        desk.load(0);
+        let (request, http) = sent(desk.read(1)).unwrap();
+        desk.lose();
+        desk.assign();
+        desk.load(0);
+        assert!(!sends(&desk.read(1)), "one request of a key at a time");
+        let exchange = Exchange {
+            end: if is_answered { answered() } else { reset() },
+            timings: Timings::default(),
+        };
+        let after = desk.step(Event::Answer {
+            request,
+            http,
+            exchange,
+        });
+        assert_eq!(sends(&after), !is_answered, "what failed is sent again");
+    }
+}
+
+fn sent(actions: Vec<Action>) -> Option<(RequestId, HttpRequest)> {
+    actions.into_iter().find_map(|action| match action {
+        Action::Send { request, http } => Some((request, http)),
+        _ => None,
+    })
+}
+
+fn answered() -> End {
+    End::Answered(Answer {
+        status: 200,
+        headers: vec![],
+        body: vec![],
+        is_truncated: false,
+    })
+}
+
+fn reset() -> End {
+    End::Failed {
+        class: ErrorClass::Reset,
+        error: "reset".into(),
+    }
 }
