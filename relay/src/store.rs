@@ -37,7 +37,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use relay_core::names::{DeliveryId, KeyHash, Partition, Stream};
-use relay_core::rows::{Batch, LedgerEntry, ParkedEntry, ParkedRow};
+use relay_core::rows::{Batch, Held, LedgerEntry, ParkedEntry, ParkedRow};
 use relay_core::time::Timestamp;
 
 use self::postgres::PostgresStore;
@@ -114,12 +114,12 @@ pub trait Store: Send + Sync {
         partition: &Partition,
     ) -> Result<StoredPartition, StoreError>;
 
-    /// The acknowledged versions of keys; a key that was never acknowledged is left out.
+    /// What is acknowledged of keys; a key that was never acknowledged is left out.
     async fn load_ledger(
         &self,
         stream: &Stream,
         key_hashes: &[KeyHash],
-    ) -> Result<Vec<(KeyHash, u64)>, StoreError>;
+    ) -> Result<Vec<(KeyHash, Held)>, StoreError>;
 
     /// Undelivered records with their bytes; those that are gone are left out.
     async fn load_parked(&self, ids: &[DeliveryId]) -> Result<Vec<ParkedRow>, StoreError>;

@@ -203,6 +203,7 @@ fn every_setting_of_a_route_is_its_own_or_the_destinations() {
         log_body = \"none\"
         log_body_max = \"2KiB\"
         mask = [\"plate\"]
+        skip_unchanged = true
         signing = {{ secrets = [\"env:OWN\"] }}
         retry = {{ max_retries = 5, in_place = 1, base = \"3s\", factor = 2, cap = \"4s\", jitter = 0 }}
         breaker = {{ failure_ratio = 0.9, min_keys = 9, window = \"9s\" }}
@@ -224,6 +225,7 @@ fn every_setting_of_a_route_is_its_own_or_the_destinations() {
         (LogBody::None, 2048)
     );
     assert_eq!(own.mask, ["plate"]);
+    assert!(own.skip_unchanged && !billing.route.skip_unchanged);
     assert_eq!(own.signing[0].0, b"own-own-own-own-own-own-own");
     let retry = Retry {
         max_retries: 5,
@@ -709,6 +711,14 @@ const WRONG_VALUES: &[(&str, &str)] = &[
         "egress.allowed is unknown (did you mean allow?)",
     ),
     ("rate_limit = 5", "rate_limit is unknown (the nearest is"),
+    (
+        "skip_unchanged = \"yes\"",
+        "skip_unchanged must be true or false, not \"yes\"",
+    ),
+    (
+        "skip_unchangd = true",
+        "skip_unchangd is unknown (did you mean skip_unchanged?)",
+    ),
     (
         "retry = { classify = { 409 = \"retri\" } }",
         "retry.classify.409 must be \"delivered\" or \"stale\" or \"retry\" or \"reject\" or \"endpoint\" or \"suspect\", not \"retri\" (did you mean retry?)",

@@ -5,6 +5,7 @@
 //!
 //! - [`ownership`]: its partition was assigned, and what the store knows of it was loaded
 //! - [`intake`]: it is read, decoded, compared with what is known of its key, and takes its place in its [`lane`]
+//! - [`unchanged`]: where that is asked for, it ends here if the consumer holds its content already
 //! - [`dispatch`]: its turn comes, and a request leaves
 //! - [`attempt`]: the answer is judged; it ends, waits ([`decision`]) or is [`parked`]
 //! - [`journal`]: all of that becomes durable; then its offset ([`offsets`]) may be committed ([`upkeep`])
@@ -23,6 +24,7 @@ pub mod offsets;
 mod ownership;
 mod parked;
 mod table;
+mod unchanged;
 mod upkeep;
 pub mod view;
 

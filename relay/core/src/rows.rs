@@ -2,6 +2,7 @@
 //!
 //! A [`Batch`] is one transaction. Offsets are committed to Kafka only after it is durable.
 
+use std::cmp::Ordering;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -160,6 +161,42 @@ pub struct LedgerEntry {
     pub is_suspect: bool,
     pub acknowledged_at: Timestamp,
     pub committed_at: Timestamp,
+}
+
+/// What the ledger holds of a key, as far as deliveries depend on it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Held {
+    pub version: u64,
+    pub content_hash: ContentHash,
+    pub is_deleted: bool,
+    /// The consumer may hold something else.
+    pub is_suspect: bool,
+}
+
+impl Held {
+    /// What is held where two know of it: the newer.
+    #[must_use]
+    pub fn or_newer(self, other: Self) -> Self {
+        match self.version.cmp(&other.version) {
+            Ordering::Less => other,
+            Ordering::Greater => self,
+            Ordering::Equal => Self {
+                is_suspect: self.is_suspect || other.is_suspect,
+                ..self
+            },
+        }
+    }
+}
+
+impl From<&LedgerEntry> for Held {
+    fn from(entry: &LedgerEntry) -> Self {
+        Self {
+            version: entry.version,
+            content_hash: entry.content_hash,
+            is_deleted: entry.is_deleted,
+            is_suspect: entry.is_suspect,
+        }
+    }
 }
 
 /// The highest acknowledged version of a stream's partition; only ever raised.

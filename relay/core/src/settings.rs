@@ -92,6 +92,8 @@ pub struct Route {
     pub credentials: Vec<String>,
     /// The whole exchange, response body included.
     pub timeout: Duration,
+    /// Live records that the ledger says to be held already are not sent.
+    pub skip_unchanged: bool,
     pub log_body: LogBody,
     pub log_body_bytes_max: usize,
     /// Attribute names masked in logged bodies, besides the sensitive ones.

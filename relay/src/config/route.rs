@@ -26,6 +26,7 @@ pub(super) fn read(
     let headers = headers::read(section, "headers");
     let auth = auth::read(section, headers.as_deref());
     let timeout = section.duration("timeout", TIMEOUT_LIMITS);
+    let skip_unchanged = section.flag("skip_unchanged");
     let log_body = section.choice(
         "log_body",
         &[
@@ -49,6 +50,7 @@ pub(super) fn read(
         headers,
         credentials: auth.credentials,
         timeout: timeout?,
+        skip_unchanged: skip_unchanged?,
         log_body: log_body?,
         log_body_bytes_max: usize::try_from(log_body_bytes_max?).unwrap_or(usize::MAX),
         mask: mask?,

@@ -22,7 +22,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use relay_core::names::{DeliveryId, KeyHash, Partition, Stream};
-use relay_core::rows::{Batch, LedgerEntry, ParkedEntry, ParkedRow};
+use relay_core::rows::{Batch, Held, LedgerEntry, ParkedEntry, ParkedRow};
 use relay_core::time::Timestamp;
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{Connection, PgConnection, PgPool};
@@ -183,10 +183,10 @@ impl Store for PostgresStore {
         &self,
         stream: &Stream,
         key_hashes: &[KeyHash],
-    ) -> Result<Vec<(KeyHash, u64)>, StoreError> {
+    ) -> Result<Vec<(KeyHash, Held)>, StoreError> {
         on_lease!(self, "reading the ledger", |connection| async {
             match self.streams.find(connection, stream).await? {
-                Some(id) => ledger::find_versions(connection, id, key_hashes).await,
+                Some(id) => ledger::find_held(connection, id, key_hashes).await,
                 None => Ok(Vec::new()),
             }
         })

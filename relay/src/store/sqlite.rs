@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use relay_core::names::{DeliveryId, KeyHash, Partition, Stream};
-use relay_core::rows::{Batch, LedgerEntry, ParkedEntry, ParkedRow};
+use relay_core::rows::{Batch, Held, LedgerEntry, ParkedEntry, ParkedRow};
 use relay_core::time::Timestamp;
 use sqlx::{Connection, SqliteConnection, SqlitePool};
 
@@ -146,13 +146,13 @@ impl Store for SqliteStore {
         &self,
         stream: &Stream,
         key_hashes: &[KeyHash],
-    ) -> Result<Vec<(KeyHash, u64)>, StoreError> {
+    ) -> Result<Vec<(KeyHash, Held)>, StoreError> {
         on_lease!(self, "reading the ledger", |connection| async {
             let mut found = Vec::with_capacity(key_hashes.len());
             if let Some(id) = ledger::find_stream(connection, stream).await? {
                 for &key_hash in key_hashes {
-                    let version = ledger::find_version(connection, id, key_hash).await?;
-                    found.extend(version.map(|version| (key_hash, version)));
+                    let held = ledger::find_held(connection, id, key_hash).await?;
+                    found.extend(held.map(|held| (key_hash, held)));
                 }
             }
             Ok(found)

@@ -241,7 +241,7 @@ async fn a_thousand_keys_and_more_are_looked_up_at_once(database: Database) {
         .collect();
     let versions = store.load_ledger(&stream(), &hashes).await.unwrap();
     assert_eq!(versions.len(), keys.len());
-    assert!(versions.iter().all(|(_, version)| *version == 3));
+    assert!(versions.iter().all(|(_, held)| held.version == 3));
     let bytes: Arc<[u8]> = vec![0xab; 5 * 1024 * 1024].into();
     let mut large = parked("large", 1);
     large.record = Some(bytes.clone());

@@ -242,7 +242,9 @@ impl Engine {
 
     /// The consumer holds a newer version. When it says which, the ledger takes that and marks the key suspect.
     fn accept_staleness(&mut self, delivery: &Delivery, newer: Option<u64>, step: &Step<'_>) {
-        if let Some(version) = newer {
+        // Where the ledger decides what is sent, it must not go on as if nobody had said so.
+        let is_relied_on = self.route_at(delivery.place.home).skip_unchanged;
+        if let Some(version) = newer.or(is_relied_on.then_some(delivery.id.version)) {
             return self.acknowledge(delivery, Acknowledged::Newer(version), step.now);
         }
         self.end(delivery, step.now);
@@ -296,12 +298,12 @@ impl Engine {
                 self.drop_idle_lane(key);
             }
             // A newer version takes the failed one's place: its due time, but a budget of its own.
-            (Decision::Wait(wait), Some(newer)) => {
-                self.supersede(&delivery, now);
+            (Decision::Wait(wait), Some(mut newer)) => {
+                self.supersede_by(&delivery, &mut newer.delivery, now);
                 self.wait_in_lane(*newer.delivery, Turn::At(now.monotonic + wait));
             }
-            (Decision::Hold, Some(newer)) => {
-                self.supersede(&delivery, now);
+            (Decision::Hold, Some(mut newer)) => {
+                self.supersede_by(&delivery, &mut newer.delivery, now);
                 self.wait_in_lane(*newer.delivery, Turn::Ready);
             }
             (Decision::Park(wait), Some(newer)) => {
@@ -324,12 +326,20 @@ impl Engine {
         self.keep(&newer, state, step.now);
     }
 
-    /// What waited behind the request in flight may go, unless what was acknowledged is newer still.
+    /// What waited behind the request in flight may go, unless what was acknowledged is newer still, or the same.
     fn go_on(&mut self, key: KeyHash, waiting: Option<Waiting>, step: &Step<'_>) {
         let acknowledged = self.lanes.get(&key).and_then(|lane| lane.acknowledged);
         match waiting {
-            Some(waiting) if acknowledged >= Some(waiting.delivery.id.version) => {
+            Some(waiting)
+                if acknowledged.is_some_and(|held| held.version >= waiting.delivery.id.version) =>
+            {
                 self.supersede(&waiting.delivery, step.now);
+            }
+            Some(waiting)
+                if waiting.turn == Turn::Ready
+                    && self.is_unchanged(&waiting.delivery, acknowledged) =>
+            {
+                return self.skip(&waiting.delivery, step.now);
             }
             Some(waiting) => return self.wait_in_lane(*waiting.delivery, waiting.turn),
             None => {}

@@ -17,6 +17,9 @@ pub struct Delivery {
     pub place: Place,
     pub owner: Owner,
     pub tally: Tally,
+    /// With `skip_unchanged`: where the oldest record stands whose place this one took and that the consumer may hold.
+    /// Kafka keeps that one as long as this one has not ended.
+    pub instead_of: Option<Place>,
     /// A person asked for this attempt.
     pub is_manual: bool,
     pub first_failed_at: Option<Timestamp>,

@@ -65,6 +65,11 @@ impl Engine {
 
     /// Ends a delivery that a newer version, or the ledger, made pointless.
     pub(super) fn supersede(&mut self, delivery: &Delivery, now: Now) {
+        self.log_superseded(delivery, now);
+        self.end(delivery, now);
+    }
+
+    pub(super) fn log_superseded(&mut self, delivery: &Delivery, now: Now) {
         self.log(
             LogLine {
                 home: delivery.place.home,
@@ -81,7 +86,6 @@ impl Engine {
             },
             now,
         );
-        self.end(delivery, now);
     }
 
     /// Ends the undelivered records of a key that are older than what was acknowledged.
@@ -143,11 +147,12 @@ impl Engine {
             committed_at: delivery.record.committed_at,
         };
         let partition = home.partition.number;
+        self.lanes
+            .entry(key)
+            .or_default()
+            .acknowledge((&entry).into());
         self.journal
             .acknowledge(delivery.place.home, partition, entry, now.monotonic);
-        let lane = self.lanes.entry(key).or_default();
-        lane.acknowledged = lane.acknowledged.max(Some(version));
-        lane.unflushed += 1;
         self.end(delivery, now);
         self.supersede_parked_below(key, version, now);
     }
@@ -195,7 +200,7 @@ impl Engine {
             coordinates,
         };
         self.remember_unwritten(place.home, entry, now);
-        self.end_offset(delivery.owner, place);
+        self.end_offsets(delivery);
         self.forget(delivery);
     }
 
@@ -291,7 +296,7 @@ impl Engine {
         match delivery.owner {
             Owner::Kafka => {
                 if !self.is_orphan(delivery) {
-                    self.end_offset(Owner::Kafka, delivery.place);
+                    self.end_offsets(delivery);
                 }
             }
             Owner::Store => {
@@ -301,6 +306,13 @@ impl Engine {
             }
         }
         self.forget(delivery);
+    }
+
+    fn end_offsets(&mut self, delivery: &Delivery) {
+        self.end_offset(delivery.owner, delivery.place);
+        if let Some(older) = delivery.instead_of {
+            self.journal.end(older);
+        }
     }
 
     fn end_offset(&mut self, owner: Owner, place: Place) {

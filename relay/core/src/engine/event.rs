@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::exchange::{Exchange, HttpRequest};
 use crate::names::{Coordinates, DeliveryId, KeyHash, Partition, Stream};
-use crate::rows::{Batch, ParkedEntry, ParkedRow, PartitionState};
+use crate::rows::{Batch, Held, ParkedEntry, ParkedRow, PartitionState};
 use crate::time::Timestamp;
 
 /// A request in flight, by number.
@@ -36,11 +36,11 @@ pub enum Event {
     },
     /// A record was read.
     Record(KafkaRecord),
-    /// The ledger told the versions it holds of the keys asked for; those it does not know are missing.
+    /// The ledger told what it holds of the keys asked for; those it does not know are missing.
     LedgerRead {
         partition: Partition,
         asked: Vec<KeyHash>,
-        found: Vec<(KeyHash, u64)>,
+        found: Vec<(KeyHash, Held)>,
     },
     /// The store told the parked records asked for; those that are gone are missing.
     ParkedRead {
@@ -83,7 +83,7 @@ pub enum Action {
         partition: Partition,
         stream: Arc<Stream>,
     },
-    /// Read the ledger's versions of keys.
+    /// Read what the ledger holds of keys.
     ReadLedger {
         partition: Partition,
         stream: Arc<Stream>,

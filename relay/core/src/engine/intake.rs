@@ -14,7 +14,7 @@ use super::{Engine, Step};
 use crate::exchange::ErrorClass;
 use crate::names::{DeliveryId, KeyHash, Partition, Stream};
 use crate::record::{Quarantine, Raw, Record};
-use crate::rows::{ParkedReason, ParkedRow, ParkedState};
+use crate::rows::{Held, ParkedReason, ParkedRow, ParkedState};
 use crate::time::Now;
 
 impl Engine {
@@ -140,6 +140,7 @@ impl Engine {
             place,
             owner,
             tally: Tally::default(),
+            instead_of: None,
             is_manual: false,
             first_failed_at: None,
             last_failure: None,
@@ -147,18 +148,22 @@ impl Engine {
     }
 
     /// Gives a delivery its place among what is known of its key.
-    fn place(&mut self, delivery: Delivery, now: Now) {
+    fn place(&mut self, mut delivery: Delivery, now: Now) {
         let DeliveryId {
             key_hash: key,
             version,
         } = delivery.id;
         let lane = self.lanes.entry(key).or_default();
-        let newest = newest_in_memory(lane, delivery.place).max(lane.acknowledged);
+        let acknowledged = lane.acknowledged.map(|held| held.version);
+        let newest = newest_in_memory(lane, delivery.place).max(acknowledged);
         let is_known = |row: &&Row| match delivery.owner {
             Owner::Kafka => row.entry.subject.id.version >= version,
             // Its own row does not count.
             Owner::Store => row.entry.subject.id.version > version && row.wait != Wait::ForAPerson,
         };
+        if acknowledged < Some(version) && newest >= Some(version) && self.must_stay(&delivery) {
+            return self.put_back(&delivery, now);
+        }
         if newest >= Some(version) || self.parked.of_key(key).iter().any(|row| is_known(&row)) {
             self.supersede(&delivery, now);
             self.drop_idle_lane(key);
@@ -169,12 +174,16 @@ impl Engine {
             .get_mut(&key)
             .and_then(|lane| lane.waiting.take());
         if let Some(older) = older {
+            if self.takes_place_in_store(&older.delivery, &delivery) {
+                self.supersede(&older.delivery, now);
+                return self.park_instead(&delivery, now.monotonic, now);
+            }
             let turn = match older.turn {
                 // A retry in place keeps its due time; what was found not to be stale frees what is newer, too.
                 Turn::At(_) | Turn::Ready => older.turn,
                 Turn::CheckingLedger => self.turn_of(&delivery),
             };
-            self.supersede(&older.delivery, now);
+            self.supersede_by(&older.delivery, &mut delivery, now);
             return self.wait_in_lane(delivery, turn);
         }
         if let Some(due) = self.take_parked_place(&delivery, now) {
@@ -184,14 +193,16 @@ impl Engine {
         self.wait_in_lane(delivery, turn);
     }
 
-    /// Whether the ledger must be asked before this may be sent.
+    /// Whether the ledger must be asked before this may be sent. Behind a request of its own key it learns enough.
     fn turn_of(&mut self, delivery: &Delivery) -> Turn {
         let key = delivery.id.key_hash;
         let home = delivery.place.home;
         let flight = self.lanes.get(&key).and_then(|lane| lane.in_flight);
         let follows_own_flight = flight.is_some_and(|flight| flight.is_of(delivery.place));
+        let may_be_held = self.may_be_unchanged(delivery);
         let home = &mut self.homes[home];
-        if delivery.id.version > home.watermark || follows_own_flight {
+        let cannot_be_stale = delivery.id.version > home.watermark;
+        if follows_own_flight || cannot_be_stale && !may_be_held {
             return Turn::Ready;
         }
         home.lookups.waiting.push(key);
@@ -242,12 +253,12 @@ impl Engine {
         self.drop_idle_lane(key);
     }
 
-    /// The ledger answered for some keys: what it holds already is superseded, the rest may be sent.
+    /// The ledger answered for some keys: what it holds already is superseded or skipped, the rest may be sent.
     pub(super) fn on_ledger_read(
         &mut self,
         partition: &Partition,
         asked: &[KeyHash],
-        found: &[(KeyHash, u64)],
+        found: &[(KeyHash, Held)],
         step: &Step<'_>,
     ) {
         let Some(&home) = self.home_of.get(partition) else {
@@ -272,10 +283,14 @@ impl Engine {
                 continue;
             };
             let delivery = *waiting.delivery;
-            let ledger = held.get(key).copied().max(lane.acknowledged);
-            if ledger >= Some(delivery.id.version) {
+            let is_alone = lane.in_flight.is_none();
+            let both = held.get(key).copied().into_iter().chain(lane.acknowledged);
+            let held = both.reduce(Held::or_newer);
+            if held.is_some_and(|held| held.version >= delivery.id.version) {
                 self.supersede(&delivery, step.now);
                 self.drop_idle_lane(*key);
+            } else if is_alone && self.is_unchanged(&delivery, held) {
+                self.skip(&delivery, step.now);
             } else {
                 self.wait_in_lane(delivery, Turn::Ready);
             }

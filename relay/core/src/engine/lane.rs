@@ -1,11 +1,13 @@
 //! The lanes: one per key, with at most one request in flight and at most one delivery waiting behind it.
 
+use std::cmp::Ordering;
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
 use std::time::Duration;
 
 use super::delivery::{Delivery, Place};
 use crate::names::KeyHash;
+use crate::rows::Held;
 
 /// One key's place in memory. It exists while something of the key is in flight, waits, or is not durable yet.
 #[derive(Debug, Default)]
@@ -14,13 +16,24 @@ pub struct Lane {
     pub in_flight: Option<InFlight>,
     /// The newest version that waits; lower ones are superseded when it arrives.
     pub waiting: Option<Waiting>,
-    /// The highest version acknowledged from this lane whose ledger row may not be durable yet.
-    pub acknowledged: Option<u64>,
+    /// The highest version acknowledged from this lane, whose ledger row may not be durable yet.
+    pub acknowledged: Option<Held>,
     /// Acknowledgements that are in a batch and not durable yet.
     pub unflushed: u32,
 }
 
 impl Lane {
+    /// Notes an acknowledgement, as the ledger will.
+    pub fn acknowledge(&mut self, held: Held) {
+        self.unflushed += 1;
+        let known = self.acknowledged.get_or_insert(held);
+        match known.version.cmp(&held.version) {
+            Ordering::Less => *known = held,
+            Ordering::Equal => known.is_suspect |= held.is_suspect,
+            Ordering::Greater => known.is_suspect = true,
+        }
+    }
+
     pub fn is_idle(&self) -> bool {
         self.in_flight.is_none() && self.waiting.is_none() && self.unflushed == 0
     }

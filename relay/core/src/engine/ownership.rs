@@ -228,7 +228,8 @@ impl Engine {
             };
             let delivery = *waiting.delivery;
             match parking_at {
-                Some(now) if delivery.has_failed_tries() => {
+                // What took the place of a failed one goes to the store as well: Kafka would bring back both.
+                Some(now) if delivery.has_failed_tries() || delivery.instead_of.is_some() => {
                     self.park_leaving(delivery, waiting.turn, now);
                 }
                 Some(_) | None => self.forget(&delivery),

@@ -18,6 +18,7 @@ pub fn route() -> Route {
         headers: Vec::new(),
         credentials: Vec::new(),
         timeout: Duration::from_secs(15),
+        skip_unchanged: false,
         log_body: LogBody::Failures,
         log_body_bytes_max: 64 * 1024,
         mask: Vec::new(),

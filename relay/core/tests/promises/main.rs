@@ -11,8 +11,10 @@
 //! - MEMORY: what waits for the store or the consumer is bounded
 //!
 //! At its end everything works again, and everything must arrive (STUCK, LOST). `bin/test sim --seeds N` plays more.
+mod desk;
 mod late_answers;
 mod seeds;
+mod unchanged;
 mod world;
 
 use seeds::Seeds;

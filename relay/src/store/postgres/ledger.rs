@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use relay_core::names::{ContentHash, KeyHash, Stream};
-use relay_core::rows::{LedgerEntry, Watermark};
+use relay_core::rows::{Held, LedgerEntry, Watermark};
 use sqlx::{PgConnection, Row};
 use uuid::Uuid;
 
@@ -207,21 +207,22 @@ pub(super) async fn find_watermarks(
         .collect()
 }
 
-/// The versions of keys. A lateral join, whose plan stays a look-up for each key however many are asked for.
-pub(super) async fn find_versions(
+/// What is held of keys. A lateral join, whose plan stays a look-up for each key however many are asked for.
+pub(super) async fn find_held(
     connection: &mut PgConnection,
     stream_id: i32,
     key_hashes: &[KeyHash],
-) -> Result<Vec<(KeyHash, u64)>, Trouble> {
+) -> Result<Vec<(KeyHash, Held)>, Trouble> {
     let mut found = Vec::with_capacity(key_hashes.len());
     for slice in key_hashes.chunks(LOOKUP) {
         let wanted: Vec<Uuid> = slice.iter().map(|hash| Uuid::from_bytes(hash.0)).collect();
-        let rows: Vec<(Uuid, i64)> = sqlx::query_as(
+        let rows: Vec<(Uuid, i64, Vec<u8>, bool, bool)> = sqlx::query_as(
             "
-            select wanted.key_hash, held.version
+            select wanted.key_hash, held.*
             from unnest($2::uuid[]) as wanted (key_hash)
             cross join lateral (
-              select version from ledger where stream_id = $1 and key_hash = wanted.key_hash limit 1
+              select version, content_hash, deleted, suspect
+              from ledger where stream_id = $1 and key_hash = wanted.key_hash limit 1
             ) as held
             ",
         )
@@ -229,11 +230,14 @@ pub(super) async fn find_versions(
         .bind(&wanted)
         .fetch_all(&mut *connection)
         .await?;
-        for (hash, version) in rows {
-            found.push((
-                KeyHash(hash.into_bytes()),
-                TABLE.number("version", version)?,
-            ));
+        for (hash, version, content_hash, is_deleted, is_suspect) in rows {
+            let held = Held {
+                version: TABLE.number("version", version)?,
+                content_hash: ContentHash(TABLE.sixteen("content_hash", &content_hash)?),
+                is_deleted,
+                is_suspect,
+            };
+            found.push((KeyHash(hash.into_bytes()), held));
         }
     }
     Ok(found)

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use relay_core::names::{ContentHash, KeyHash, Stream};
-use relay_core::rows::{Batch, LedgerEntry, Watermark};
+use relay_core::rows::{Batch, Held, LedgerEntry, Watermark};
 use sqlx::{Row, SqliteConnection};
 
 use crate::store::lease::Trouble;
@@ -168,21 +168,28 @@ pub(super) async fn find_watermarks(
         .collect()
 }
 
-/// The version of a key.
-pub(super) async fn find_version(
+/// What is held of a key.
+pub(super) async fn find_held(
     connection: &mut SqliteConnection,
     stream_id: i64,
     key_hash: KeyHash,
-) -> Result<Option<u64>, Trouble> {
-    let version: Option<i64> =
-        sqlx::query_scalar("select version from ledger where stream_id = ? and key_hash = ?")
-            .bind(stream_id)
-            .bind(&key_hash.0[..])
-            .fetch_optional(connection)
-            .await?;
-    Ok(version
-        .map(|version| TABLE.number("version", version))
-        .transpose()?)
+) -> Result<Option<Held>, Trouble> {
+    let row: Option<(i64, Vec<u8>, bool, bool)> = sqlx::query_as(
+        "select version, content_hash, deleted, suspect from ledger where stream_id = ? and key_hash = ?",
+    )
+    .bind(stream_id)
+    .bind(&key_hash.0[..])
+    .fetch_optional(connection)
+    .await?;
+    let Some((version, content_hash, is_deleted, is_suspect)) = row else {
+        return Ok(None);
+    };
+    Ok(Some(Held {
+        version: TABLE.number("version", version)?,
+        content_hash: ContentHash(TABLE.sixteen("content_hash", &content_hash)?),
+        is_deleted,
+        is_suspect,
+    }))
 }
 
 /// What was acknowledged of a key.

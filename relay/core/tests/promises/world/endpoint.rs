@@ -131,10 +131,10 @@ impl Endpoint {
         *held = version.max(*held);
     }
 
-    /// Whether it has that version of a key, a newer one, or said that it needs none so old.
-    pub fn is_content_with(&self, key: &str, version: u64) -> bool {
+    /// The version of a key that it has; or a higher one below which it said to need none.
+    pub fn version(&self, key: &str) -> u64 {
         let of = |of: &BTreeMap<String, u64>| of.get(key).copied().unwrap_or(0);
-        of(&self.rows).max(of(&self.declined)) >= version
+        of(&self.rows).max(of(&self.declined))
     }
 
     /// Ends a request.

@@ -107,6 +107,8 @@ pub struct Knobs {
     pub in_place: u32,
     pub parked_max: u64,
     pub buffer_bytes_max: usize,
+    /// What the consumer holds already is not sent.
+    pub skip_unchanged: bool,
     /// A share of what is produced cannot be decoded.
     pub rubbish_percent: usize,
 }
@@ -127,6 +129,7 @@ impl Rules {
                 in_place: dice.pick(&[0, 1, 2]).min(max_retries),
                 parked_max: dice.pick(&[1_000, 1_000, 6]),
                 buffer_bytes_max: dice.pick(&[1 << 20, 1 << 20, 3_000]),
+                skip_unchanged: dice.happens(40),
                 rubbish_percent: 0,
             },
         }

@@ -43,6 +43,7 @@ pub fn destination(knobs: &Knobs) -> Destination {
         headers: vec![],
         credentials: vec![],
         timeout: TIMEOUT,
+        skip_unchanged: knobs.skip_unchanged,
         log_body: LogBody::None,
         log_body_bytes_max: 1024,
         mask: vec![],

@@ -1,11 +1,13 @@
 //! The store, as tables in memory: each batch is applied whole, or refused whole.
 
+use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
 
 use relay_core::engine::Event;
 use relay_core::names::{Coordinates, DeliveryId, KeyHash, Partition};
 use relay_core::rows::{
-    Batch, Outcome, ParkedChange, ParkedEntry, ParkedReason, ParkedRow, ParkedState, PartitionState,
+    Batch, Held, Outcome, ParkedChange, ParkedEntry, ParkedReason, ParkedRow, ParkedState,
+    PartitionState,
 };
 use relay_core::time::Timestamp;
 
@@ -23,7 +25,7 @@ pub enum Fate {
 pub struct Store {
     /// What has a final row in the log.
     ended: BTreeSet<Coordinates>,
-    ledger: BTreeMap<KeyHash, (String, u64)>,
+    ledger: BTreeMap<KeyHash, (String, Held)>,
     watermarks: BTreeMap<Partition, u64>,
     parked: BTreeMap<DeliveryId, ParkedRow>,
     pub is_down: bool,
@@ -43,11 +45,13 @@ impl Store {
             }
         }
         for entry in &batch.ledger {
-            let held = self
-                .ledger
-                .entry(entry.key_hash)
-                .or_insert((entry.key.to_string(), 0));
-            held.1 = held.1.max(entry.version);
+            let row = (entry.key.to_string(), Held::from(entry));
+            let (_, held) = self.ledger.entry(entry.key_hash).or_insert(row);
+            match held.version.cmp(&entry.version) {
+                Ordering::Less => *held = entry.into(),
+                Ordering::Equal => held.is_suspect |= entry.is_suspect,
+                Ordering::Greater => held.is_suspect = true,
+            }
         }
         for watermark in &batch.watermarks {
             let partition = Partition {
@@ -168,7 +172,7 @@ impl Store {
 
     pub fn ledger_version(&self, key: &str) -> u64 {
         let held = self.ledger.values().find(|(held, _)| held == key);
-        held.map_or(0, |(_, version)| *version)
+        held.map_or(0, |(_, held)| held.version)
     }
 
     pub fn row(&self, id: DeliveryId) -> Option<&ParkedRow> {

@@ -17,6 +17,12 @@ const MODELS: [(&str, usize, usize); 2] = [("Vehicle", 3, 7), ("Driver", 2, 4)];
 /// What cannot be decoded stays undelivered for ever: less than the smallest `parked_max`, which would hold everything.
 const RUBBISH_MAX: usize = 4;
 
+/// What a row says; none once it is deleted. A version says the same however often it is published.
+type State = Option<i64>;
+
+/// So few that rows often change back.
+const STATES: usize = 2;
+
 /// A row of the source, and where its records go.
 #[derive(Debug, Clone)]
 pub struct Key {
@@ -41,7 +47,8 @@ pub struct Topics {
     records: BTreeMap<Partition, Vec<KafkaRecord>>,
     /// The next offset.
     ends: BTreeMap<Partition, i64>,
-    published: BTreeMap<String, Vec<u64>>,
+    /// By key and version.
+    published: BTreeMap<String, BTreeMap<u64, State>>,
     /// Written, and to be published after something newer.
     late: Vec<(Key, u64)>,
     rubbish: BTreeSet<Coordinates>,
@@ -75,7 +82,8 @@ impl Topics {
         if dice.happens(rubbish_percent) && self.rubbish.len() < RUBBISH_MAX {
             return self.produce_rubbish(&key, dice);
         }
-        let published = self.published.get(&key.name).cloned().unwrap_or_default();
+        let published = self.published.get(&key.name);
+        let published: Vec<_> = published.into_iter().flatten().map(|(v, _)| *v).collect();
         match dice.below(10) {
             0 if !published.is_empty() => {
                 let again = dice.pick(&published);
@@ -111,11 +119,48 @@ impl Topics {
     }
 
     fn publish(&mut self, key: &Key, version: u64, dice: &mut Dice) {
-        let operation = match dice.below(8) {
-            0 => proto::Operation::Delete,
+        let drawn = if dice.below(8) == 0 {
+            None
+        } else {
+            i64::try_from(dice.below(STATES)).ok()
+        };
+        let versions = self.published.entry(key.name.clone()).or_default();
+        let state = *versions.entry(version).or_insert(drawn);
+        let operation = match dice.below(7) {
+            _ if state.is_none() => proto::Operation::Delete,
             1 => proto::Operation::Snapshot,
             2 => proto::Operation::Create,
             _ => proto::Operation::Update,
+        };
+        self.publish_as(key, version, operation, state, dice);
+    }
+
+    /// Produces a new version of a row that says this.
+    pub fn produce_as(
+        &mut self,
+        key: &Key,
+        operation: proto::Operation,
+        state: State,
+        dice: &mut Dice,
+    ) {
+        self.versions += 1;
+        self.publish_as(key, self.versions, operation, state, dice);
+    }
+
+    fn publish_as(
+        &mut self,
+        key: &Key,
+        version: u64,
+        operation: proto::Operation,
+        state: State,
+        dice: &mut Dice,
+    ) {
+        let field = |state| proto::Field {
+            name: "state".into(),
+            value: Some(proto::Value {
+                kind: Some(proto::value::Kind::Int64Value(state)),
+            }),
+            ..proto::Field::default()
         };
         let message = proto::Record {
             source: "monolith".into(),
@@ -127,12 +172,9 @@ impl Topics {
                 seconds: 1_795_000_000,
                 nanos: 0,
             }),
+            fields: state.into_iter().map(field).collect(),
             ..proto::Record::default()
         };
-        self.published
-            .entry(key.name.clone())
-            .or_default()
-            .push(version);
         self.append(key, Some(message.encode_to_vec()), dice);
     }
 
@@ -201,10 +243,17 @@ impl Topics {
         self.rubbish.contains(at)
     }
 
+    /// Whether two versions of a key say the same of its row.
+    pub fn are_same(&self, key: &str, one: u64, other: u64) -> bool {
+        let state = |version| self.published.get(key)?.get(&version).copied();
+        state(one).is_some() && state(one) == state(other)
+    }
+
     /// The newest version of every key that has one.
     pub fn newest_versions(&self) -> Vec<(Key, u64)> {
         let newest = |key: Key| {
-            let version = *self.published.get(&key.name)?.iter().max()?;
+            let (version, _) = self.published.get(&key.name)?.last_key_value()?;
+            let version = *version;
             Some((key, version))
         };
         Self::keys().into_iter().filter_map(newest).collect()

@@ -1,0 +1,254 @@
+//! One key of one partition of one replica, led by hand through what the simulation meets by chance.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use relay_core::engine::{Action, Engine, Event, RequestId};
+use relay_core::exchange::{Answer, End, ErrorClass, Exchange, HttpRequest, Timings};
+use relay_core::names::{Partition, Stream};
+use relay_core::proto::Operation;
+use relay_core::record::{Raw, Record};
+use relay_core::rows::{
+    Batch, Held, ParkedEntry, ParkedRow, ParkedState, PartitionState, RecordName, Subject,
+};
+use relay_core::time::{Now, Timestamp};
+
+use crate::world::rules::Knobs;
+use crate::world::topics::{Key, Topics};
+use crate::world::{Dice, Rules, settings};
+
+pub struct Desk {
+    pub engine: Engine,
+    pub partition: Partition,
+    pub key: Key,
+    topics: Topics,
+    dice: Dice,
+    now: Duration,
+    flights: Vec<(RequestId, HttpRequest)>,
+}
+
+impl Desk {
+    /// A topic with two records of a key, of versions 1 and 2.
+    pub fn new() -> Self {
+        let mut desk = Self::of(|_| ());
+        desk.produce(Operation::Update, Some(0));
+        desk.produce(Operation::Update, Some(1));
+        desk
+    }
+
+    /// An empty topic, and a replica that is set up in its own way.
+    pub fn of(set_up: fn(&mut Knobs)) -> Self {
+        let mut dice = Dice::new(1);
+        let mut knobs = Rules::calm(&mut dice).knobs;
+        knobs.skip_unchanged = false;
+        set_up(&mut knobs);
+        let destination = Arc::new(settings::destination(&knobs));
+        let key = Topics::keys().remove(0);
+        Self {
+            engine: Engine::new(destination, settings::limits(&knobs)),
+            partition: key.partition.clone(),
+            key,
+            topics: Topics::default(),
+            dice,
+            now: Duration::ZERO,
+            flights: vec![],
+        }
+    }
+
+    /// The next version of the row says this.
+    pub fn produce(&mut self, operation: Operation, state: Option<i64>) {
+        self.topics
+            .produce_as(&self.key, operation, state, &mut self.dice);
+    }
+
+    pub fn step(&mut self, event: Event) -> Vec<Action> {
+        let now = Now {
+            monotonic: self.now,
+            wall: Timestamp::UNIX_EPOCH,
+        };
+        let mut actions = vec![];
+        self.engine.step(event, now, 1, &mut actions);
+        self.engine.step(Event::Tick, now, 2, &mut actions);
+        for action in &actions {
+            if let Action::Send { request, http } = action {
+                self.flights.push((*request, http.clone()));
+            }
+        }
+        actions
+    }
+
+    pub fn assign(&mut self) -> Vec<Action> {
+        self.step(Event::Assigned {
+            partition: self.partition.clone(),
+        })
+    }
+
+    pub fn lose(&mut self) {
+        self.step(Event::Lost {
+            partitions: vec![self.partition.clone()],
+        });
+    }
+
+    pub fn revoke(&mut self) -> Vec<Action> {
+        self.step(Event::Revoked {
+            partitions: vec![self.partition.clone()],
+        })
+    }
+
+    pub fn load(&mut self, watermark: u64) -> Vec<Action> {
+        self.load_with(watermark, vec![])
+    }
+
+    pub fn load_with(&mut self, watermark: u64, parked: Vec<ParkedEntry>) -> Vec<Action> {
+        self.step(Event::Loaded {
+            partition: self.partition.clone(),
+            state: PartitionState { parked, watermark },
+        })
+    }
+
+    /// The offset of a version.
+    pub fn offset(&self, version: usize) -> i64 {
+        self.topics.between(&self.partition, 0, i64::MAX)[version - 1].offset
+    }
+
+    /// Reads the record of a version.
+    pub fn read(&mut self, version: usize) -> Vec<Action> {
+        let record = self.topics.record(&self.partition, self.offset(version));
+        let record = record.unwrap().clone();
+        self.step(Event::Record(record))
+    }
+
+    /// What the ledger holds once a version was acknowledged.
+    pub fn held(&self, version: usize) -> Held {
+        let record = self.topics.record(&self.partition, self.offset(version));
+        let record = record.unwrap();
+        let raw = Raw {
+            key: record.key.as_deref(),
+            value: record.value.as_deref(),
+            schema_version: record.schema_version.as_deref(),
+            traceparent: None,
+        };
+        let read = Record::decode(&raw, &self.stream()).unwrap();
+        Held {
+            version: read.version,
+            content_hash: read.content_hash,
+            is_deleted: read.operation == relay_core::names::Operation::Delete,
+            is_suspect: false,
+        }
+    }
+
+    /// A version as the store holds it when it was tried in vain.
+    pub fn row(&self, version: usize, state: ParkedState) -> ParkedRow {
+        let record = self.topics.record(&self.partition, self.offset(version));
+        let record = record.unwrap();
+        ParkedRow {
+            subject: Subject {
+                destination: "billing".into(),
+                id: self.key.delivery_id(version as u64),
+                record: Some(RecordName {
+                    stream: Arc::new(self.stream()),
+                    key: self.key.name.as_str().into(),
+                    operation: relay_core::names::Operation::Update,
+                }),
+            },
+            record: record.value.as_deref().map(Into::into),
+            state,
+            attempts: 1,
+            charged: 1,
+            first_failed_at: Timestamp::UNIX_EPOCH,
+            last_failed_at: Timestamp::UNIX_EPOCH,
+            last_status: None,
+            error_class: Some(ErrorClass::Reset),
+            error: "reset".into(),
+            coordinates: record.coordinates.clone(),
+        }
+    }
+
+    fn stream(&self) -> Stream {
+        Stream::of_topic(&self.partition.topic, "replicates_to.", "billing").unwrap()
+    }
+
+    /// The ledger answers.
+    pub fn ledger(&mut self, held: Option<Held>) -> Vec<Action> {
+        let key = self.key.delivery_id(1).key_hash;
+        self.step(Event::LedgerRead {
+            partition: self.partition.clone(),
+            asked: vec![key],
+            found: held.into_iter().map(|held| (key, held)).collect(),
+        })
+    }
+
+    /// The oldest request ends.
+    pub fn answer(&mut self, end: End) -> Vec<Action> {
+        let (request, http) = self.flights.remove(0);
+        let timings = Timings::default();
+        let exchange = Exchange { end, timings };
+        self.step(Event::Answer {
+            request,
+            http,
+            exchange,
+        })
+    }
+
+    /// Time passes until what has happened is written, and everything that may be committed is.
+    pub fn write(&mut self) -> (Arc<Batch>, Vec<Action>) {
+        self.now += Duration::from_secs(1);
+        let actions = self.step(Event::Tick);
+        let flush = actions.into_iter().find_map(|action| match action {
+            Action::Flush { batch, rows } => Some((batch, rows)),
+            _ => None,
+        });
+        let (batch, rows) = flush.expect("there is something to write");
+        let mut actions = self.step(Event::Flushed { batch });
+        self.now += Duration::from_secs(1);
+        actions.extend(self.step(Event::Tick));
+        (rows, actions)
+    }
+}
+
+pub fn answered(status: u16) -> End {
+    answered_with(status, "")
+}
+
+pub fn answered_with(status: u16, body: &str) -> End {
+    End::Answered(Answer {
+        status,
+        headers: vec![],
+        body: body.into(),
+        is_truncated: false,
+    })
+}
+
+pub fn reset() -> End {
+    End::Failed {
+        class: ErrorClass::Reset,
+        error: "reset".into(),
+    }
+}
+
+pub fn asks_for_partition(actions: &[Action]) -> bool {
+    actions
+        .iter()
+        .any(|action| matches!(action, Action::LoadPartition { .. }))
+}
+
+pub fn asks_for_ledger(actions: &[Action]) -> bool {
+    actions
+        .iter()
+        .any(|action| matches!(action, Action::ReadLedger { .. }))
+}
+
+pub fn sends(actions: &[Action]) -> bool {
+    actions
+        .iter()
+        .any(|action| matches!(action, Action::Send { .. }))
+}
+
+/// The offset that is committed.
+pub fn committed(actions: &[Action]) -> Option<i64> {
+    let offset = |action: &Action| match action {
+        Action::Commit { offset, .. } => Some(*offset),
+        _ => None,
+    };
+    actions.iter().find_map(offset)
+}
