@@ -8,6 +8,7 @@
 //! - [`pool`]: the connections of one destination
 //! - [`worker`]: one connection's life, from dial to idle to the next request
 //! - [`connection`]: one request and its answer
+//! - [`tokens`]: what some requests must carry, and where it is asked for
 //! - [`target`], [`reach`], [`tls`], [`dial`]: where to connect, whether that is allowed, and how
 //! - [`failure`]: what went wrong, in one word and one line
 mod connection;
@@ -19,6 +20,7 @@ mod pool;
 mod reach;
 pub(crate) mod target;
 pub mod tls;
+mod tokens;
 mod worker;
 
 use std::io;

@@ -23,30 +23,60 @@ const API_KEY: &str = "key-7f3a9c1e5b";
 const PASSWORD: &str = "open-sesame-81c2";
 /// `relay:` and the password.
 const BASIC: &str = "cmVsYXk6b3Blbi1zZXNhbWUtODFjMg==";
+/// What an authorization server hands out for the client's secret.
+const TOKEN: &str = "token-4d0be2a97c31";
+const CLIENT_SECRET: &str = "client-93ab04fe";
 const SIGNING_KEY: &str = "cmVwbGljYXRlcy10by10ZXN0LXZlY3Rvci1zZWNyZXQ=";
+
+const BY_PASSWORD: &str =
+    "auth = { type = \"basic\", username = \"relay\", password = \"env:BEHAVIOUR_PASSWORD\" }";
 
 const DESTINATION: &str = "log_body = \"all\"\n\
     headers = { \"x-api-key\" = \"env:BEHAVIOUR_API_KEY\" }\n\
-    auth = { type = \"basic\", username = \"relay\", password = \"env:BEHAVIOUR_PASSWORD\" }\n\
     signing = { secrets = [\"env:BEHAVIOUR_SIGNING\"] }\n\
     retry = { max_retries = 1, in_place = 0, base = \"50ms\", factor = 1.0, cap = \"50ms\" }";
 
 #[test]
 fn no_secret_is_seen_anywhere_when_bodies_are_stored_as_they_are() {
-    nothing_is_seen("compress = false");
+    nothing_is_seen("compress = false", BY_PASSWORD, &format!("Basic {BASIC}"));
 }
 
 #[test]
 fn no_secret_is_seen_anywhere_when_bodies_are_compressed() {
-    nothing_is_seen("compress = true");
+    nothing_is_seen("compress = true", BY_PASSWORD, &format!("Basic {BASIC}"));
 }
 
-fn nothing_is_seen(log: &str) {
+#[test]
+fn no_token_is_seen_anywhere() {
+    let authority = StubServer::start(|_| {
+        let issued = format!(r#"{{"access_token":"{TOKEN}","token_type":"Bearer"}}"#);
+        Answer::status(200).json(&issued)
+    });
+    let auth = format!(
+        "auth = {{ type = \"oauth2\", token_url = {:?}, client_id = \"relay\", client_secret = \"env:BEHAVIOUR_CLIENT\" }}",
+        authority.url()
+    );
+    nothing_is_seen("compress = false", &auth, &format!("Bearer {TOKEN}"));
+    let asked = authority.exchanges();
+    assert_eq!(asked.len(), 1, "one token for all attempts");
+    assert!(
+        asked[0]
+            .request
+            .header("authorization")
+            .starts_with("Basic ")
+    );
+}
+
+fn nothing_is_seen(log: &str, auth: &str, authorization: &str) {
     let scene = Scene::new();
     let topic = scene.create_topic("monolith", "billing", "Vehicle", 1);
     let consumer = StubServer::start(|request| echo(500, request));
     let config = RelayConfig::new(&scene)
-        .destination("billing", &consumer.url(), DESTINATION)
+        .destination(
+            "billing",
+            &consumer.url(),
+            &format!("{auth}\n{DESTINATION}"),
+        )
         .section("log", log)
         .section("telemetry", "level = \"trace\"");
     let folder = tempfile::tempdir().unwrap();
@@ -74,7 +104,7 @@ fn nothing_is_seen(log: &str) {
         "the consumer gets it in full"
     );
     assert_eq!(sent.header("x-api-key"), API_KEY);
-    assert_eq!(sent.header("authorization"), format!("Basic {BASIC}"));
+    assert_eq!(sent.header("authorization"), authorization);
     assert!(sent.header("webhook-signature").starts_with("v1,"));
     let id = sent.id().to_owned();
     assert_tables_are_clean(&scene, "parked.record");
@@ -100,6 +130,10 @@ fn nothing_is_seen(log: &str) {
 fn echo(status: u16, request: &Request) -> Answer {
     let body = String::from_utf8(request.body.clone()).unwrap();
     let key = request.header("x-api-key");
+    let authorization = request.header("authorization");
+    // What it knows of its caller: its password, or its token.
+    let (_, proof) = authorization.split_once(' ').unwrap();
+    let password = if proof == BASIC { PASSWORD } else { proof };
     let html = PHONE.replace('"', "&quot;");
     let url = PHONE
         .replace('+', "%2B")
@@ -108,11 +142,10 @@ fn echo(status: u16, request: &Request) -> Answer {
         .replace('ü', "%C3%BC");
     Answer::status(status)
         .header("x-you-sent", key)
-        .header("x-you-are", &format!("{BASIC} {PASSWORD}"))
+        .header("x-you-are", &format!("{proof} {password}"))
         .header("content-type", "text/html")
         .body(format!(
-            "{body}\n{key} {} {BASIC} {PASSWORD} {PHONE} <p>{html}</p> /search?phone={url}",
-            request.header("authorization"),
+            "{body}\n{key} {authorization} {proof} {password} {PHONE} <p>{html}</p> /search?phone={url}",
         ))
 }
 
@@ -120,7 +153,7 @@ fn echo(status: u16, request: &Request) -> Answer {
 fn with_secrets(folder: &Path) -> PathBuf {
     let path = folder.join("relay");
     let script = format!(
-        "#!/bin/sh\nexport BEHAVIOUR_API_KEY='{API_KEY}' BEHAVIOUR_PASSWORD='{PASSWORD}' BEHAVIOUR_SIGNING='whsec_{SIGNING_KEY}'\nexec '{BINARY}' \"$@\"\n"
+        "#!/bin/sh\nexport BEHAVIOUR_API_KEY='{API_KEY}' BEHAVIOUR_PASSWORD='{PASSWORD}' BEHAVIOUR_CLIENT='{CLIENT_SECRET}' BEHAVIOUR_SIGNING='whsec_{SIGNING_KEY}'\nexec '{BINARY}' \"$@\"\n"
     );
     std::fs::write(&path, script).unwrap();
     std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
@@ -194,7 +227,15 @@ fn assert_answers_are_clean(relay: &RelayProcess, id: &str) {
 }
 
 fn assert_clean(place: &str, text: &str) {
-    for secret in [PHONE_PART, API_KEY, PASSWORD, BASIC, SIGNING_KEY] {
+    for secret in [
+        PHONE_PART,
+        API_KEY,
+        PASSWORD,
+        BASIC,
+        TOKEN,
+        CLIENT_SECRET,
+        SIGNING_KEY,
+    ] {
         for form in [secret, &hex(secret)] {
             let around = text.find(form).map(|at| {
                 let before: String = text[..at].chars().rev().take(200).collect();

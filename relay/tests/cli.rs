@@ -333,6 +333,14 @@ fn a_check_names_an_address_that_may_not_be_reached() {
     assert!(said.out.contains(denied), "{said:?}");
 }
 
+#[test]
+fn a_check_connects_to_where_tokens_come_from() {
+    let auth = "auth = { type = \"oauth2\", token_url = \"http://127.0.0.1:2/token\", client_id = \"relay\", client_secret = \"file:/proc/sys/kernel/ostype\" }";
+    let said = Folder::with(&format!("{LEAST}{auth}\n")).run(&["check"]);
+    let refused = "FAIL  billing             http://127.0.0.1:2/token: 127.0.0.1:2: connection refused (connect)";
+    assert!(said.out.contains(refused), "{said:?}");
+}
+
 /// A broker says that it created a topic before it tells everybody.
 fn wait_for_topic(topic: &str) {
     wait_until("the new topic", Duration::from_secs(30), || {

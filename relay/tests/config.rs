@@ -5,6 +5,7 @@ use std::time::Duration;
 use relay_core::exchange::ErrorClass;
 use relay_core::request::Body;
 use relay_core::settings::{Breaker, LogBody, Method, Retry};
+use relay_core::token::Grant;
 use relay_core::verdict::Class;
 use replicates_relay::config::{Config, DEFAULTS, DevFlags, Environment, Role, StoreKind};
 
@@ -318,6 +319,43 @@ fn every_way_to_prove_who_it_is_becomes_a_secret_header() {
             "{shown}"
         );
     }
+}
+
+#[test]
+fn a_grant_is_read_whole_and_a_route_may_ask_for_another_scope() {
+    let environment = Environment::of([("SECRET", "open sesame")]);
+    let text = format!(
+        "{LEAST}
+        [destinations.billing.auth]
+        type = \"oauth2\"
+        token_url = \"https://login.internal/token?tenant=1\"
+        client_id = \"relay\"
+        client_secret = \"env:SECRET\"
+        [destinations.billing.routes.Vehicle]
+        auth = {{ scopes = [\"write\"], audience = \"fleet\" }}
+        "
+    );
+    let config = Config::parse("relay.toml", &text, &environment).unwrap();
+    let billing = &config.destinations[0];
+    let grant = billing.route.grant.as_deref().unwrap();
+    let expected = Grant {
+        token_url: "https://login.internal/token?tenant=1".into(),
+        client_id: "relay".into(),
+        client_secret: "open sesame".into(),
+        scopes: vec![],
+        audience: None,
+    };
+    assert_eq!(*grant, expected);
+    assert!(billing.route.headers.is_empty());
+    let own = billing.route_of("Vehicle").grant.as_deref().unwrap();
+    assert_eq!(own.scopes, ["write"]);
+    assert_eq!(own.audience.as_deref(), Some("fleet"));
+    assert_eq!(own.token_url, expected.token_url);
+    let shown = format!("{} {billing:?}", config.effective());
+    assert!(
+        !shown.contains("sesame") && shown.contains("tenant"),
+        "{shown}"
+    );
 }
 
 #[test]
@@ -664,7 +702,7 @@ const WRONG_VALUES: &[(&str, &str)] = &[
     ("auth = \"bearer\"", "auth must be a table, not \"bearer\""),
     (
         "auth = { type = \"digest\" }",
-        "auth.type must be \"basic\" or \"bearer\" or \"header\", not \"digest\" (the nearest is header)",
+        "auth.type must be \"basic\" or \"bearer\" or \"header\" or \"oauth2\", not \"digest\" (the nearest is oauth2)",
     ),
     (
         "auth = { type = \"basic\", username = \"a:b\", password = \"file:/proc/sys/kernel/ostype\" }",
@@ -673,6 +711,38 @@ const WRONG_VALUES: &[(&str, &str)] = &[
     (
         "auth = { type = \"bearer\", token = \"hunter2\" }",
         "auth.token must be a reference (\"env:NAME\" or \"file:/path\"), not a plain value",
+    ),
+    (
+        "auth = { type = \"oauth2\", token_url = \"login.internal\", client_id = \"relay\", client_secret = \"file:/proc/sys/kernel/ostype\" }",
+        "auth.token_url must be an absolute http or https URL without credentials or fragment, not \"login.internal\"",
+    ),
+    (
+        "auth = { type = \"oauth2\", token_url = \"https://a:hunter2@login/\", client_id = \"relay\", client_secret = \"file:/proc/sys/kernel/ostype\" }",
+        "auth.token_url must be an absolute http or https URL without credentials or fragment, not \"https://a:***@login/\"",
+    ),
+    (
+        "auth = { type = \"oauth2\", token_url = \"https://login/{key}\", client_id = \"relay\", client_secret = \"file:/proc/sys/kernel/ostype\" }",
+        "auth.token_url must be an absolute http or https URL without credentials or fragment, not \"https://login/{key}\"",
+    ),
+    (
+        "auth = { type = \"oauth2\", token_url = \"https://login/\", client_id = \"\", client_secret = \"file:/proc/sys/kernel/ostype\" }",
+        "auth.client_id must be the name of a client, not \"\"",
+    ),
+    (
+        "auth = { type = \"oauth2\", token_url = \"https://login/\", client_id = \"relay\", client_secret = \"hunter2\" }",
+        "auth.client_secret must be a reference (\"env:NAME\" or \"file:/path\"), not a plain value",
+    ),
+    (
+        "auth = { type = \"oauth2\", token_url = \"https://login/\", client_id = \"relay\", client_secret = \"file:/proc/sys/kernel/ostype\", scopes = [\"a b\"] }",
+        "auth.scopes[0] must be a scope: printable ASCII without spaces, \" and \\, not \"a b\"",
+    ),
+    (
+        "auth = { type = \"oauth2\", token_url = \"https://login/\", client_id = \"relay\", client_secret = \"file:/proc/sys/kernel/ostype\", scope = \"a\" }",
+        "auth.scope is unknown (did you mean scopes?)",
+    ),
+    (
+        "auth = { type = \"oauth2\", token_url = \"https://login/\", client_id = \"relay\", client_secret = \"file:/proc/sys/kernel/ostype\" }\nheaders = { Authorization = \"x\" }",
+        "auth sends authorization, which headers has as well",
     ),
     (
         "auth = { type = \"bearer\", tokn = \"hunter2\", token = \"file:/proc/sys/kernel/ostype\" }",

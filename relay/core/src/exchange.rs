@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::settings::{Header, Method};
+use crate::token::{Grant, Token};
 
 /// A request ready to be written to a socket.
 #[derive(Debug, Clone)]
@@ -15,6 +16,10 @@ pub struct HttpRequest {
     pub headers: Vec<(&'static str, String)>,
     /// Headers that the configuration adds.
     pub configured_headers: Arc<[Header]>,
+    /// Why a token may be asked for, which the request must carry.
+    pub grant: Option<Arc<Grant>>,
+    /// The token that it carries. The edge puts it there, and leaves it for the log to hide.
+    pub token: Option<Token>,
     pub body: Vec<u8>,
     pub timeout: Duration,
 }
@@ -73,6 +78,8 @@ pub enum ErrorClass {
     Tls,
     /// The address may not be reached.
     EgressDenied,
+    /// No token could be had for the request.
+    Auth,
     Http3xx,
     Http4xx,
     Http5xx,
@@ -86,11 +93,12 @@ pub enum ErrorClass {
 }
 
 impl ErrorClass {
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::Connect,
         Self::Dns,
         Self::Tls,
         Self::EgressDenied,
+        Self::Auth,
         Self::Http3xx,
         Self::Http4xx,
         Self::Http5xx,
@@ -109,6 +117,7 @@ impl ErrorClass {
             Self::Dns => "dns",
             Self::Tls => "tls",
             Self::EgressDenied => "egress_denied",
+            Self::Auth => "auth",
             Self::Http3xx => "http_3xx",
             Self::Http4xx => "http_4xx",
             Self::Http5xx => "http_5xx",
@@ -140,6 +149,7 @@ impl ErrorClass {
             | Self::Dns
             | Self::Tls
             | Self::EgressDenied
+            | Self::Auth
             | Self::Timeout
             | Self::Reset
             | Self::BadResponse

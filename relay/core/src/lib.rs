@@ -9,6 +9,7 @@
 //! - [`record`]: a record as read from Kafka, checked, and its JSON
 //! - [`request`]: the HTTP request that carries it
 //! - [`exchange`]: what one HTTP request brought back
+//! - [`token`]: how a token is asked for that it must carry
 //! - [`verdict`]: what that means for each delivery, and whose fault it is
 //! - [`backoff`]: how long to wait before the next try
 //! - [`mask`]: what a log may show of it
@@ -28,4 +29,5 @@ pub mod request;
 pub mod rows;
 pub mod settings;
 pub mod time;
+pub mod token;
 pub mod verdict;

@@ -11,6 +11,7 @@ mod member;
 use crate::record::Record;
 use crate::record::json::MASKED;
 use crate::settings::Route;
+use crate::token::Token;
 use echo::Echo;
 use escaping::Escaping;
 
@@ -62,6 +63,15 @@ impl Mask {
         let members: Vec<_> = masked.map(|(member, _)| member.to_string()).collect();
         mask.names.extend(members);
         mask
+    }
+
+    /// Masks the token that a request carried as well.
+    #[must_use]
+    pub fn with_token(mut self, token: Option<&Token>) -> Self {
+        if let Some(token) = token {
+            self.add_text(token.expose());
+        }
+        self
     }
 
     /// Masks one more text.

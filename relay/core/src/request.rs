@@ -7,7 +7,7 @@
 //! - `row`: the request and its answer as the log shows them
 
 mod body;
-mod percent;
+pub(crate) mod percent;
 mod row;
 #[cfg(test)]
 pub(crate) mod samples;
@@ -70,6 +70,8 @@ pub fn render(
         url,
         headers: headers(route, delivery, wall, user_agent, &body),
         configured_headers: Arc::from(route.headers.as_slice()),
+        grant: route.grant.clone(),
+        token: None,
         body,
         timeout: route.timeout,
     })

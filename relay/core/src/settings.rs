@@ -8,6 +8,7 @@ use std::time::Duration;
 use crate::egress::Egress;
 use crate::names::Operation;
 use crate::request::{Body, Url};
+use crate::token::Grant;
 use crate::verdict::Classify;
 
 /// Everything configured for one destination.
@@ -88,6 +89,8 @@ pub struct Route {
     pub body: Body,
     /// That of `auth` included.
     pub headers: Vec<Header>,
+    /// Every request carries a token for it.
+    pub grant: Option<Arc<Grant>>,
     /// What else of `auth` the log must not show: the parts that a consumer takes such a header apart into.
     pub credentials: Vec<String>,
     /// The whole exchange, response body included.
@@ -154,12 +157,19 @@ impl Method {
 }
 
 /// A configured request header.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Header {
     pub name: String,
     pub value: String,
     /// From a reference: shown as `***`.
     pub is_secret: bool,
+}
+
+impl fmt::Debug for Header {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let value = if self.is_secret { "***" } else { &self.value };
+        write!(f, "Header({}: {value})", self.name)
+    }
 }
 
 /// Where a group that never had offsets begins.

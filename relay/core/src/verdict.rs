@@ -210,9 +210,11 @@ fn class_of_status(status: u16, names_key: bool) -> (Class, ErrorClass) {
 
 fn class_of_failure(class: ErrorClass) -> Class {
     match class {
-        ErrorClass::Connect | ErrorClass::Dns | ErrorClass::Tls | ErrorClass::EgressDenied => {
-            Class::Endpoint
-        }
+        ErrorClass::Connect
+        | ErrorClass::Dns
+        | ErrorClass::Tls
+        | ErrorClass::EgressDenied
+        | ErrorClass::Auth => Class::Endpoint,
         // The second line is never how an exchange fails: those are read from an answer or from a record.
         ErrorClass::Timeout
         | ErrorClass::Reset

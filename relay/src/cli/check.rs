@@ -4,8 +4,10 @@ mod certificates;
 mod kafka;
 mod report;
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::timeout;
@@ -126,7 +128,13 @@ async fn check_destinations(config: &Config, report: &mut Report<'_>) -> Result<
             .of(destination)
             .map_err(|error| Failure::Failed(error.to_string()))?;
         for url in servers(destination) {
-            match connect(url, destination, &reach).await {
+            match connect(&url.example(), destination, &reach).await {
+                Ok(()) => report.ok(&destination.name, &format!("{url} accepts connections"))?,
+                Err(error) => report.fail(&destination.name, &format!("{url}: {error}"))?,
+            }
+        }
+        for url in token_urls(destination) {
+            match connect(&url, destination, &reach).await {
                 Ok(()) => report.ok(&destination.name, &format!("{url} accepts connections"))?,
                 Err(error) => report.fail(&destination.name, &format!("{url}: {error}"))?,
             }
@@ -149,8 +157,15 @@ fn servers(destination: &Destination) -> Vec<&Url> {
     servers
 }
 
-async fn connect(url: &Url, destination: &Destination, reach: &Reach) -> Result<(), String> {
-    let target = Target::parse(&url.example()).map_err(|error| error.to_string())?;
+/// Where a destination asks for tokens.
+fn token_urls(destination: &Destination) -> BTreeSet<Arc<str>> {
+    let routes = std::iter::once(&destination.route).chain(destination.routes.values());
+    let grants = routes.filter_map(|route| route.grant.as_ref());
+    grants.map(|grant| grant.token_url.clone()).collect()
+}
+
+async fn connect(url: &str, destination: &Destination, reach: &Reach) -> Result<(), String> {
+    let target = Target::parse(url).map_err(|error| error.to_string())?;
     match dial(&target.origin, destination.connect_timeout, reach).await {
         Ok(_) => Ok(()),
         Err(failure) => Err(format!("{} ({})", failure.error, failure.class.as_str())),

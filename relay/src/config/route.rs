@@ -48,6 +48,7 @@ pub(super) fn read(
         methods: methods?,
         body: body?,
         headers,
+        grant: auth.grant,
         credentials: auth.credentials,
         timeout: timeout?,
         skip_unchanged: skip_unchanged?,

@@ -32,6 +32,22 @@ pub(super) fn read_of_route(section: &Section<'_>, destination: Option<&Url>) ->
     parse(section, node, &resolved, &resolved.text, &allowed)
 }
 
+/// Another URL of a destination: the same for all its records.
+pub(super) fn read_whole(section: &Section<'_>, key: &'static str) -> Option<String> {
+    let node = section.required(key)?;
+    let resolved = section.resolve(node, ABSOLUTE)?;
+    let text = &resolved.text;
+    if check_url(text).is_ok() && !text.contains(['@', '#', '{', '}']) {
+        section.show(key, mask_passwords(text));
+        return Some(resolved.text);
+    }
+    if resolved.is_reference {
+        return section.refuse(node, ABSOLUTE);
+    }
+    let shown = mask_passwords(text);
+    section.problem(node, format!("must be {ABSOLUTE}, not {shown:?}"))
+}
+
 fn parse(
     section: &Section<'_>,
     node: &Node,

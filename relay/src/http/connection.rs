@@ -9,7 +9,7 @@ use bytes::{Bytes, BytesMut};
 use http_body_util::Full;
 use hyper::body::{Body, Incoming};
 use hyper::client::conn::http1::{self, SendRequest};
-use hyper::header::{CONTENT_LENGTH, HOST, HeaderMap, HeaderName, HeaderValue};
+use hyper::header::{AUTHORIZATION, CONTENT_LENGTH, HOST, HeaderMap, HeaderName, HeaderValue};
 use hyper::{Method, Request, Response};
 use hyper_util::rt::TokioIo;
 use relay_core::exchange::{Answer, ErrorClass, HttpRequest};
@@ -281,6 +281,13 @@ fn headers(request: &HttpRequest, target: &Target) -> Result<HeaderMap, Failure>
             return Err(unsendable(&header.name));
         };
         headers.append(name, value);
+    }
+    if let Some(token) = &request.token {
+        let value = HeaderValue::try_from(format!("Bearer {}", token.expose()));
+        headers.insert(
+            AUTHORIZATION,
+            value.map_err(|_| unsendable("authorization"))?,
+        );
     }
     let bytes = request.headers.iter().map(|(_, value)| value.len()).sum();
     let mut values = BytesMut::with_capacity(bytes);

@@ -9,6 +9,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::target::{Origin, Target};
+use super::tokens::Tokens;
 use super::{Endpoint, Job, Limits, Reach};
 
 /// How long a connection idles. Shorter than the shortest keep-alive that servers commonly have (5 s), because a
@@ -25,6 +26,7 @@ pub struct Work {
 pub struct Pool {
     pub limits: Limits,
     pub reach: Reach,
+    pub tokens: Tokens,
     state: RefCell<State>,
 }
 
@@ -42,6 +44,7 @@ impl Pool {
         Self {
             limits: endpoint.limits,
             reach: endpoint.reach,
+            tokens: Tokens::default(),
             state: RefCell::default(),
         }
     }

@@ -16,6 +16,7 @@ use super::failure::Failure;
 use super::hub::Outbox;
 use super::pool::{Order, Pool, Work};
 use super::target::Target;
+use super::tokens;
 
 /// Serves requests until there has been none for a while.
 pub async fn run(pool: Rc<Pool>, outbox: Rc<Outbox>, first: Work) {
@@ -45,8 +46,33 @@ struct Worker {
 }
 
 impl Worker {
-    /// Makes one request, on the connection at hand or on a new one.
+    /// Makes one request, with a token where it needs one.
     async fn exchange(&mut self, request: &mut HttpRequest, target: &Target) -> Exchange {
+        let Some(grant) = request.grant.clone() else {
+            return self.attempt(request, target).await;
+        };
+        let obtained = match tokens::obtain(&self.pool, &grant, request, None).await {
+            Ok(obtained) => obtained,
+            Err(failure) => return unsent(failure),
+        };
+        request.token = Some(obtained.token.clone());
+        let exchange = self.attempt(request, target).await;
+        // One that was just issued is not refused because it is too old.
+        if !obtained.was_there || !is_unauthorized(&exchange) {
+            return exchange;
+        }
+        let refused = Some(&obtained.token);
+        match tokens::obtain(&self.pool, &grant, request, refused).await {
+            Ok(renewed) => {
+                request.token = Some(renewed.token);
+                self.attempt(request, target).await
+            }
+            Err(failure) => unsent(failure),
+        }
+    }
+
+    /// Makes one request, on the connection at hand or on a new one.
+    async fn attempt(&mut self, request: &mut HttpRequest, target: &Target) -> Exchange {
         let started = Instant::now();
         self.deadline.set(started + request.timeout);
         let mut timings = Timings::default();
@@ -141,6 +167,18 @@ impl Worker {
         })
         .await
     }
+}
+
+/// A request that was not made, for want of a token.
+fn unsent(failure: Failure) -> Exchange {
+    Exchange {
+        end: failure.into(),
+        timings: Timings::default(),
+    }
+}
+
+fn is_unauthorized(exchange: &Exchange) -> bool {
+    matches!(&exchange.end, End::Answered(answer) if answer.status == 401)
 }
 
 fn milliseconds(duration: Duration) -> f32 {

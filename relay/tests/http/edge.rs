@@ -103,6 +103,8 @@ pub fn job(destination: usize, request_id: u64, request: HttpRequest) -> Job {
 
 pub fn post(url: &str, body: &[u8]) -> HttpRequest {
     HttpRequest {
+        grant: None,
+        token: None,
         method: Method::Post,
         url: url.into(),
         headers: vec![("content-type", "application/json".into())],

@@ -8,3 +8,4 @@ mod identity;
 mod keep_alive;
 mod limits;
 mod tls;
+mod tokens;

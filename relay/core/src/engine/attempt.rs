@@ -75,7 +75,7 @@ impl Engine {
         if !is_orphan {
             self.homes[home].flights -= 1;
         }
-        verdict.error = self.masked(&delivery, verdict.error);
+        verdict.error = self.masked(&delivery, verdict.error, attempt.http);
         let retry_after = verdict::retry_after(
             attempt.exchange,
             step.now.wall,
@@ -145,9 +145,15 @@ impl Engine {
         self.carry_out(decision, delivery, waiting, step);
     }
 
-    fn masked(&self, delivery: &Delivery, error: Option<String>) -> Option<String> {
+    fn masked(
+        &self,
+        delivery: &Delivery,
+        error: Option<String>,
+        http: &HttpRequest,
+    ) -> Option<String> {
         let route = self.route_at(delivery.place.home);
-        error.map(|error| Mask::new(route, [&delivery.record]).error(&error))
+        let mask = || Mask::new(route, [&delivery.record]).with_token(http.token.as_ref());
+        error.map(|error| mask().error(&error))
     }
 
     fn tell_breaker(

@@ -283,13 +283,12 @@ impl Engine {
                 continue;
             };
             let delivery = *waiting.delivery;
-            let is_alone = lane.in_flight.is_none();
             let both = held.get(key).copied().into_iter().chain(lane.acknowledged);
             let held = both.reduce(Held::or_newer);
             if held.is_some_and(|held| held.version >= delivery.id.version) {
                 self.supersede(&delivery, step.now);
                 self.drop_idle_lane(*key);
-            } else if is_alone && self.is_unchanged(&delivery, held) {
+            } else if self.is_unchanged(&delivery, held) {
                 self.skip(&delivery, step.now);
             } else {
                 self.wait_in_lane(delivery, Turn::Ready);

@@ -51,7 +51,8 @@ pub fn row(
     let End::Answered(answer) = &exchange.end else {
         return row;
     };
-    let mut mask = Mask::new(route, deliveries.iter().map(|delivery| delivery.record));
+    let mut mask = Mask::new(route, deliveries.iter().map(|delivery| delivery.record))
+        .with_token(request.token.as_ref());
     for (_, signatures) in request
         .headers
         .iter()
@@ -92,10 +93,15 @@ fn request_headers(request: &HttpRequest, bytes_max: usize) -> String {
         let is_masked = header.is_secret || is_credential(&header.name);
         (header.name.as_str(), header.value.as_str(), is_masked)
     });
-    let shown = own.chain(configured).map(|(name, value, is_masked)| {
-        let value = if is_masked { MASKED } else { value };
-        (name, value.to_owned())
-    });
+    let token = request.token.as_ref();
+    let token = token.map(|token| ("authorization", token.expose(), true));
+    let shown = own
+        .chain(configured)
+        .chain(token)
+        .map(|(name, value, is_masked)| {
+            let value = if is_masked { MASKED } else { value };
+            (name, value.to_owned())
+        });
     object(shown, bytes_max)
 }
 

@@ -16,6 +16,7 @@ pub fn route() -> Route {
         methods: Methods::all(Method::Post),
         body: Body::Record,
         headers: Vec::new(),
+        grant: None,
         credentials: Vec::new(),
         timeout: Duration::from_secs(15),
         skip_unchanged: false,

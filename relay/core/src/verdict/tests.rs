@@ -127,6 +127,7 @@ fn every_failure_has_its_class() {
         (ErrorClass::Dns, Class::Endpoint),
         (ErrorClass::Tls, Class::Endpoint),
         (ErrorClass::EgressDenied, Class::Endpoint),
+        (ErrorClass::Auth, Class::Endpoint),
         (ErrorClass::Timeout, Class::Suspect),
         (ErrorClass::Reset, Class::Suspect),
         (ErrorClass::BadResponse, Class::Suspect),

@@ -311,3 +311,31 @@ fn a_body_that_is_no_text_is_cut_all_the_same() {
     let row = rejected(&route, &answered(&[0xbf; 30], &[]));
     assert_eq!(row.response_body, Some(vec![0xbf; 10]));
 }
+
+#[test]
+fn the_token_that_a_request_carried_is_masked_wherever_it_is_repeated() {
+    let (route, record, stream) = (route(), record(), vehicles());
+    let deliveries = [Outgoing {
+        id: record.delivery_id(&stream),
+        record: &record,
+        stream: &stream,
+        attempt: 1,
+    }];
+    let mut request = render(&route, &deliveries, Timestamp::UNIX_EPOCH, "relay").unwrap();
+    let issued = crate::exchange::Answer {
+        status: 200,
+        headers: vec![],
+        body: br#"{"access_token":"tok-123456"}"#.to_vec(),
+        is_truncated: false,
+    };
+    request.token = Some(crate::token::Issued::read(&issued).unwrap().token);
+    let echo = answered(b"Bearer tok-123456 is wrong", &[("x-token", "tok-123456")]);
+    let row = row(&route, &deliveries, &request, &echo, Outcome::Rejected);
+    let headers = row.request_headers.unwrap();
+    assert!(headers.contains(r#""authorization":"***""#), "{headers}");
+    let (headers, body) = (row.response_headers.unwrap(), text(row.response_body));
+    assert_eq!(
+        (&*headers, &*body),
+        (r#"{"x-token":"***"}"#, "Bearer *** is wrong")
+    );
+}

@@ -41,6 +41,7 @@ pub fn destination(knobs: &Knobs) -> Destination {
         methods: Methods::all(Method::Post),
         body: Body::Record,
         headers: vec![],
+        grant: None,
         credentials: vec![],
         timeout: TIMEOUT,
         skip_unchanged: knobs.skip_unchanged,
