@@ -3,6 +3,7 @@
 //! - [`consumer`]: records and rebalances in, commits, pauses and releases out
 //! - [`group`]: what librdkafka calls back
 //! - [`start`]: where a group that never had offsets begins
+//! - [`strays`]: partitions that nobody owns
 //!
 //! Three rules keep the promises here. A partition that is wanted back is given up only when it has been drained:
 //! `incremental_unassign` waits for that. A commit that must not be lost is made before that call. And a consumer that
@@ -10,10 +11,12 @@
 pub mod consumer;
 mod group;
 mod start;
+mod strays;
 
 use rdkafka::error::KafkaError;
 
 pub use consumer::{Arrival, Consumer};
+pub use strays::Strays;
 
 /// Why a consumer cannot go on.
 #[derive(Debug, thiserror::Error)]

@@ -23,7 +23,7 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::deliver::{Deliver, Desk, DeskSettings, Edges, Input};
 use crate::http;
-use crate::kafka::KafkaFailure;
+use crate::kafka::{KafkaFailure, Strays};
 use crate::keeper::Keeper;
 use crate::metrics::Metrics;
 use crate::status::Status;
@@ -90,6 +90,7 @@ struct Running {
     threads: Vec<JoinHandle<()>>,
     admin: admin::Server,
     status: Status,
+    _strays: Strays,
 }
 
 impl Running {
@@ -134,12 +135,15 @@ impl Running {
         let (end, ended) = oneshot::channel();
         let session_timeout = config.kafka.session_timeout;
         let deliver = spawn_deliver(desks, edges, session_timeout, end)?;
+        let strays = Strays::watch(&config.kafka, &destinations, &config.relay.name)
+            .context("cannot start the thread strays")?;
         Ok(Self {
             inputs,
             ended,
             threads: vec![deliver, keeper.thread],
             admin,
             status,
+            _strays: strays,
         })
     }
 

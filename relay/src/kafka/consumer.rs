@@ -30,6 +30,9 @@ const PREFETCH_KIB: &str = "16384";
 const METADATA_INTERVAL_MS: &str = "5000";
 const STATISTICS_INTERVAL_MS: &str = "5000";
 
+/// The longest wait between two attempts to connect to a broker.
+const RECONNECT_WAIT_MAX_MS: &str = "1000";
+
 /// How often the last offsets are committed once more.
 const COMMIT_AGAIN_INTERVAL: Duration = Duration::from_secs(5);
 
@@ -87,11 +90,7 @@ impl Consumer {
             group,
             name: replica.to_owned(),
             pattern: pattern(&kafka.topic_prefix, destination),
-            topics_of: TopicsOf {
-                prefix: kafka.topic_prefix.clone(),
-                destination: destination.name.clone(),
-                sources: destination.sources.clone(),
-            },
+            topics_of: TopicsOf::new(kafka, destination),
             start: Some(destination.start),
             topics: HashMap::new(),
             leaving: vec![],
@@ -284,7 +283,7 @@ impl Consumer {
 }
 
 /// Which topics are a destination's.
-struct TopicsOf {
+pub(super) struct TopicsOf {
     prefix: String,
     destination: Arc<str>,
     /// Empty means any.
@@ -292,7 +291,15 @@ struct TopicsOf {
 }
 
 impl TopicsOf {
-    fn has(&self, topic: &str) -> bool {
+    pub(super) fn new(kafka: &Kafka, destination: &Destination) -> Self {
+        Self {
+            prefix: kafka.topic_prefix.clone(),
+            destination: destination.name.clone(),
+            sources: destination.sources.clone(),
+        }
+    }
+
+    pub(super) fn has(&self, topic: &str) -> bool {
         let stream = Stream::of_topic(topic, &self.prefix, &self.destination);
         let is_allowed = |source: &str| {
             self.sources.is_empty() || self.sources.iter().any(|allowed| allowed == source)
@@ -304,6 +311,11 @@ impl TopicsOf {
 fn client(kafka: &Kafka, group: &str, replica: &str) -> ClientConfig {
     let session_ms = kafka.session_timeout.as_millis();
     let mut client = kafka.client();
+    // Whoever finds back later than its session lasts loses its partitions, and hears of it last: librdkafka would wait for
+    // up to 10 s between two attempts to connect.
+    if client.get("reconnect.backoff.max.ms").is_none() {
+        client.set("reconnect.backoff.max.ms", RECONNECT_WAIT_MAX_MS);
+    }
     client
         .set("client.id", replica)
         .set("group.id", group)
@@ -327,7 +339,7 @@ fn client(kafka: &Kafka, group: &str, replica: &str) -> ClientConfig {
 }
 
 /// The topics of a destination: any of its sources, any model.
-fn pattern(prefix: &str, destination: &Destination) -> String {
+pub(super) fn pattern(prefix: &str, destination: &Destination) -> String {
     let sources = if destination.sources.is_empty() {
         "[a-z][a-z0-9_-]*".to_owned()
     } else {
