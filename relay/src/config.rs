@@ -9,6 +9,7 @@
 
 mod admin;
 mod auth;
+mod batch;
 mod body;
 mod classify;
 mod destination;

@@ -14,6 +14,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use relay_core::engine::{Event, RequestId};
+use relay_core::time::Now;
 use tokio::sync::{Notify, mpsc};
 use tracing::{error, info};
 
@@ -43,7 +44,8 @@ const HEARINGS: usize = 10;
 #[derive(Debug)]
 pub enum Input {
     Finished(Vec<Finished>),
-    Kept(Kept),
+    /// Boxed: rarer than requests, and larger.
+    Kept(Box<Kept>),
     /// Drain and stop.
     Stop,
 }
@@ -56,7 +58,7 @@ impl From<Vec<Finished>> for Input {
 
 impl From<Kept> for Input {
     fn from(kept: Kept) -> Self {
-        Self::Kept(kept)
+        Self::Kept(Box::new(kept))
     }
 }
 
@@ -183,30 +185,36 @@ impl Deliver {
                     self.desks[done.destination].step(event, now, &mut self.chance);
                 }
             }
-            Input::Kept(Kept::Event { destination, event }) => {
-                self.desks[destination].step(event, now, &mut self.chance);
-            }
-            Input::Kept(Kept::Written {
-                destination,
-                rows,
-                took,
-                ..
-            }) => {
-                self.desks[destination].note_written(&rows, took);
-            }
-            Input::Kept(Kept::Counted {
-                destination,
-                counts,
-            }) => {
-                self.edges
-                    .metrics
-                    .undelivered(self.desks[destination].name(), counts);
-            }
+            Input::Kept(kept) => self.take_kept(*kept, now),
             Input::Stop => {
                 self.edges.status.drain();
                 for desk in &mut self.desks {
                     desk.step(Event::Stop, now, &mut self.chance);
                 }
+            }
+        }
+    }
+
+    fn take_kept(&mut self, kept: Kept, now: Now) {
+        match kept {
+            Kept::Event { destination, event } => {
+                self.desks[destination].step(event, now, &mut self.chance);
+            }
+            Kept::Written {
+                destination,
+                rows,
+                took,
+                ..
+            } => {
+                self.desks[destination].note_written(&rows, took);
+            }
+            Kept::Counted {
+                destination,
+                counts,
+            } => {
+                self.edges
+                    .metrics
+                    .undelivered(self.desks[destination].name(), counts);
             }
         }
     }

@@ -6,7 +6,7 @@
 //! - [`ownership`]: its partition was assigned, and what the store knows of it was loaded
 //! - [`intake`]: it is read, decoded, compared with what is known of its key, and takes its place in its [`lane`]
 //! - [`unchanged`]: where that is asked for, it ends here if the consumer holds its content already
-//! - [`dispatch`]: its turn comes, and a request leaves
+//! - [`dispatch`]: its turn comes, and a request leaves, with others where the route sends batches ([`gather`])
 //! - [`attempt`]: the answer is judged; it ends, waits ([`decision`]) or is [`parked`]
 //! - [`journal`]: all of that becomes durable; then its offset ([`offsets`]) may be committed ([`upkeep`])
 mod attempt;
@@ -17,6 +17,7 @@ mod dispatch;
 mod ending;
 pub mod event;
 pub mod fetching;
+mod gather;
 mod intake;
 pub mod journal;
 mod lane;
@@ -93,7 +94,7 @@ enum Mode {
     Stopped,
 }
 
-/// A request on its way. It holds a list: batches come later.
+/// A request on its way: of one route, with one delivery of a key at most.
 #[derive(Debug)]
 struct Flight {
     deliveries: Vec<Delivery>,

@@ -22,6 +22,8 @@ pub struct HttpRequest {
     pub token: Option<Token>,
     pub body: Vec<u8>,
     pub timeout: Duration,
+    /// Of a request that has the shape of a batch: `bat_<32 hex digits>`.
+    pub batch_id: Option<Arc<str>>,
 }
 
 /// One finished attempt of a request.
@@ -86,6 +88,8 @@ pub enum ErrorClass {
     Timeout,
     Reset,
     BadResponse,
+    /// More came than `response_max`, where all of it had to be read.
+    ResponseTooLarge,
     BatchResultMissing,
     Undecodable,
     NullValue,
@@ -93,7 +97,7 @@ pub enum ErrorClass {
 }
 
 impl ErrorClass {
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::Connect,
         Self::Dns,
         Self::Tls,
@@ -105,6 +109,7 @@ impl ErrorClass {
         Self::Timeout,
         Self::Reset,
         Self::BadResponse,
+        Self::ResponseTooLarge,
         Self::BatchResultMissing,
         Self::Undecodable,
         Self::NullValue,
@@ -124,6 +129,7 @@ impl ErrorClass {
             Self::Timeout => "timeout",
             Self::Reset => "reset",
             Self::BadResponse => "bad_response",
+            Self::ResponseTooLarge => "response_too_large",
             Self::BatchResultMissing => "batch_result_missing",
             Self::Undecodable => "undecodable",
             Self::NullValue => "null_value",
@@ -153,6 +159,7 @@ impl ErrorClass {
             | Self::Timeout
             | Self::Reset
             | Self::BadResponse
+            | Self::ResponseTooLarge
             | Self::Undecodable
             | Self::NullValue
             | Self::Unmappable => false,

@@ -2,10 +2,12 @@
 //!
 //! - `url`: where it goes
 //! - `body`: what it says
+//! - `batch`: the same for several records
 //! - `percent`: values in URLs and headers
 //! - `signature`: Standard Webhooks
 //! - `row`: the request and its answer as the log shows them
 
+mod batch;
 mod body;
 pub(crate) mod percent;
 mod row;
@@ -21,8 +23,9 @@ use crate::names::{DeliveryId, Stream};
 use crate::record::{Record, View};
 use crate::settings::Route;
 use crate::time::Timestamp;
+pub use batch::{Batch, Joining};
 pub use body::{Body, Shape, Template, VARIABLES, Variable};
-pub use row::row;
+pub use row::Sheet;
 pub use url::{PLACEHOLDERS, Placeholder, URL_BYTES_MAX, Url, UrlFlaw};
 
 /// A delivery about to be sent.
@@ -46,22 +49,16 @@ pub enum Unmappable {
     NoAttribute(Box<str>),
 }
 
-/// Renders the request for a list of deliveries, which is of one.
+/// Renders the request of a single delivery.
 ///
 /// # Errors
 /// When the record does not fit what the route wants to send.
-///
-/// # Panics
-/// With any other number: the body of several records is another one.
 pub fn render(
     route: &Route,
-    deliveries: &[Outgoing<'_>],
+    delivery: &Outgoing<'_>,
     wall: Timestamp,
     user_agent: &str,
 ) -> Result<HttpRequest, Unmappable> {
-    let [delivery] = deliveries else {
-        panic!("a request carries one delivery, not {}", deliveries.len());
-    };
     let url = route.url.render(delivery)?;
     let mut body = Vec::with_capacity(delivery.record.raw().len() * 2);
     route.body.write(delivery, View::Consumer, &mut body)?;
@@ -74,6 +71,7 @@ pub fn render(
         token: None,
         body,
         timeout: route.timeout,
+        batch_id: None,
     })
 }
 
@@ -91,22 +89,14 @@ fn headers(
         attempt,
     } = delivery;
     let webhook_id = id.to_string();
-    let timestamp = wall.as_second().to_string();
     let idempotency_key = format!("{webhook_id}_{}", first_16_hex(&record.content_hash.0));
     let mut headers = Vec::with_capacity(16);
     if !body.is_empty() {
         headers.push(("content-type", route.body.content_type().to_owned()));
     }
     headers.push(("user-agent", user_agent.to_owned()));
-    if !route.signing.is_empty() {
-        let signature = signature::sign(&route.signing, &webhook_id, &timestamp, body);
-        headers.push((signature::HEADER, signature));
-    }
-    headers.extend([
-        ("webhook-id", webhook_id),
-        ("webhook-timestamp", timestamp),
-        ("idempotency-key", idempotency_key),
-    ]);
+    push_identity(&mut headers, route, webhook_id, wall, body);
+    headers.push(("idempotency-key", idempotency_key));
     if let Some(traceparent) = &record.traceparent {
         headers.push(("traceparent", traceparent.to_string()));
     }
@@ -129,6 +119,24 @@ fn headers(
         headers.push(("replicates-to-origin", percent::encode(origin)));
     }
     headers
+}
+
+/// Which message it is, and from whom:
+/// <https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md>.
+fn push_identity(
+    headers: &mut Vec<(&'static str, String)>,
+    route: &Route,
+    webhook_id: String,
+    wall: Timestamp,
+    body: &[u8],
+) {
+    let timestamp = wall.as_second().to_string();
+    if !route.signing.is_empty() {
+        let signature = signature::sign(&route.signing, &webhook_id, &timestamp, body);
+        headers.push((signature::HEADER, signature));
+    }
+    headers.push(("webhook-id", webhook_id));
+    headers.push(("webhook-timestamp", timestamp));
 }
 
 fn first_16_hex(hash: &[u8; 16]) -> String {

@@ -44,6 +44,8 @@ pub struct AttemptRow {
     pub error: Option<String>,
     /// What was sent and what came back; none without a request.
     pub exchange: Option<ExchangeRow>,
+    /// The request that carried it, where requests carry several.
+    pub batch_id: Option<Arc<str>>,
     pub coordinates: Coordinates,
 }
 

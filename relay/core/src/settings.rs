@@ -87,6 +87,8 @@ pub struct Route {
     pub url: Url,
     pub methods: Methods,
     pub body: Body,
+    /// None: each record has a request of its own.
+    pub batch: Option<Batching>,
     /// That of `auth` included.
     pub headers: Vec<Header>,
     /// Every request carries a token for it.
@@ -107,6 +109,17 @@ pub struct Route {
     pub breaker: Breaker,
     /// Newest first; all sign. Empty means unsigned.
     pub signing: Vec<SigningSecret>,
+}
+
+/// How many records share a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Batching {
+    /// At least 2.
+    pub records_max: usize,
+    /// How long the first record of a batch waits for others.
+    pub wait_max: Duration,
+    /// Of the body. A record that is larger goes alone.
+    pub bytes_max: usize,
 }
 
 /// The methods of a route's requests. No others differ: the first record that a consumer sees of a row may be an update.

@@ -80,6 +80,7 @@ impl Grant {
             grant: None,
             token: None,
             body: self.form().into_bytes(),
+            batch_id: None,
             timeout,
         }
     }

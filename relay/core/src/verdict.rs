@@ -12,6 +12,7 @@ use crate::exchange::{Answer, End, ErrorClass, Exchange};
 use crate::names::{DeliveryId, Operation};
 use crate::settings::Method;
 pub use classify::{Classify, Mark};
+pub use contract::Shape;
 use contract::{Contract, Word};
 pub use retry_after::retry_after;
 
@@ -30,6 +31,26 @@ pub enum Class {
     Endpoint,
     /// Unclear: the endpoint's fault if many keys fail, else the record's.
     Suspect,
+    /// Some record of the batch is at fault, and nobody knows which: each finds out with fewer others.
+    Divide(Portion),
+}
+
+/// How much of a batch shares the next request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Portion {
+    One,
+    /// All of it may be right, but for its size.
+    Half,
+}
+
+impl Portion {
+    /// Records of a next request, at most.
+    pub fn of(self, records: usize) -> usize {
+        match self {
+            Self::One => 1,
+            Self::Half => records.div_ceil(2),
+        }
+    }
 }
 
 /// What a request asked for one of its deliveries, as far as the meaning of an answer depends on it.
@@ -78,7 +99,12 @@ impl Verdict {
 
 /// Judges an exchange for each of its deliveries, in their order. What `classify` says of a status or a failure counts
 /// instead of what it means by itself; what the consumer says of a record in the body counts before both.
-pub fn judge(exchange: &Exchange, questions: &[Question], classify: &Classify) -> Vec<Verdict> {
+pub fn judge(
+    exchange: &Exchange,
+    questions: &[Question],
+    shape: Shape,
+    classify: &Classify,
+) -> Vec<Verdict> {
     match &exchange.end {
         End::Failed { class, error } => {
             let taken_for = classify.class_of(None, Some(*class));
@@ -91,13 +117,38 @@ pub fn judge(exchange: &Exchange, questions: &[Question], classify: &Classify) -
             vec![verdict; questions.len()]
         }
         End::Answered(answer) => {
-            let contract = Contract::read(answer);
-            questions
-                .iter()
-                .map(|question| judge_answer(answer, &contract, question, classify))
-                .collect()
+            let contract = Contract::read(answer, shape);
+            let are_several = questions.len() > 1;
+            let judge = |question| {
+                let verdict = judge_answer(answer, &contract, question, classify);
+                if are_several && !matches!(contract, Contract::Results(_)) {
+                    judge_together(verdict, answer.status)
+                } else {
+                    verdict
+                }
+            };
+            questions.iter().map(judge).collect()
         }
     }
+}
+
+/// What an answer that names no record means for each of several: a success is everybody's, and so is the endpoint's
+/// trouble. What speaks of a record may be true of one alone.
+fn judge_together(verdict: Verdict, status: u16) -> Verdict {
+    let is_success = (200..=299).contains(&status);
+    let class = match verdict.class {
+        Class::Stale { .. } if is_success => Class::Stale { version: None },
+        Class::Delivered if is_success => Class::Delivered,
+        Class::Delivered | Class::Stale { .. } | Class::Retry | Class::Reject => {
+            Class::Divide(if status == 413 {
+                Portion::Half
+            } else {
+                Portion::One
+            })
+        }
+        class @ (Class::Endpoint | Class::Suspect | Class::Divide(_)) => class,
+    };
+    Verdict { class, ..verdict }
 }
 
 fn judge_answer(
@@ -115,9 +166,17 @@ fn judge_answer(
     // What is acknowledged has not failed, whatever the status.
     let failure = |class, error_class, error| match class {
         Class::Delivered | Class::Stale { .. } => verdict(class, None, None),
-        Class::Reject | Class::Retry | Class::Endpoint | Class::Suspect => {
+        Class::Reject | Class::Retry | Class::Endpoint | Class::Suspect | Class::Divide(_) => {
             verdict(class, Some(error_class), Some(error))
         }
+    };
+    let unreadable = |error_class, error: &str| {
+        let class = classify.class_of(None, Some(error_class));
+        failure(
+            class.unwrap_or(Class::Suspect),
+            error_class,
+            error.to_owned(),
+        )
     };
     match (answer.status, contract) {
         (200..=299, Contract::Results(results)) => {
@@ -143,12 +202,16 @@ fn judge_answer(
                 ),
             }
         }
-        (200..=299, Contract::BrokenResults) => failure(
-            classify
-                .class_of(None, Some(ErrorClass::BadResponse))
-                .unwrap_or(Class::Suspect),
+        (200..=299, Contract::BrokenResults) => {
+            unreadable(ErrorClass::BadResponse, "results is not a list")
+        }
+        (200..=299, Contract::Broken) => unreadable(
             ErrorClass::BadResponse,
-            "results is not a list".to_owned(),
+            "the answer to a batch begins like JSON and is none",
+        ),
+        (200..=299, Contract::TooLarge) => unreadable(
+            ErrorClass::ResponseTooLarge,
+            "the answer to a batch is larger than response_max",
         ),
         (200..=299 | 409, Contract::Stale { version }) => {
             verdict(Class::Stale { version: *version }, None, None)
@@ -219,6 +282,7 @@ fn class_of_failure(class: ErrorClass) -> Class {
         ErrorClass::Timeout
         | ErrorClass::Reset
         | ErrorClass::BadResponse
+        | ErrorClass::ResponseTooLarge
         | ErrorClass::Http3xx
         | ErrorClass::Http4xx
         | ErrorClass::Http5xx

@@ -61,6 +61,7 @@ pub fn attempt(attempt: &Attempt) -> Value {
         ("response", json!(attempt.exchange.as_ref().map(response))),
         ("timings", json!(attempt.exchange.as_ref().map(timings))),
         ("kafka", kafka(&attempt.coordinates)),
+        ("batch_id", json!(attempt.batch_id)),
         ("replica", json!(attempt.replica)),
     ] {
         json.insert(name.to_owned(), value);

@@ -7,7 +7,7 @@ use relay_core::settings::{LogBody, Route};
 
 use super::policy::{read_breaker, read_retry};
 use super::section::Section;
-use super::{auth, body, classify, headers, method, signing};
+use super::{auth, batch, body, classify, headers, method, signing};
 
 /// How long any wait for an endpoint may be told to last.
 pub(super) const TIMEOUT_LIMITS: std::ops::RangeInclusive<Duration> =
@@ -23,6 +23,7 @@ pub(super) fn read(
 ) -> Option<Route> {
     let methods = method::read(section);
     let body = body::read(section);
+    let batch = batch::read(section, body.as_ref(), url.as_ref());
     let headers = headers::read(section, "headers");
     let auth = auth::read(section, headers.as_deref());
     let timeout = section.duration("timeout", TIMEOUT_LIMITS);
@@ -47,6 +48,8 @@ pub(super) fn read(
         url: url?,
         methods: methods?,
         body: body?,
+        // A batch of one is none.
+        batch: Some(batch?).filter(|batch| batch.records_max > 1),
         headers,
         grant: auth.grant,
         credentials: auth.credentials,

@@ -25,6 +25,8 @@ pub struct Attempt {
     /// None without a request.
     pub exchange: Option<LoggedExchange>,
     pub coordinates: Coordinates,
+    /// The request that carried it, where requests carry several.
+    pub batch_id: Option<String>,
     pub replica: String,
 }
 

@@ -233,6 +233,7 @@ mod tests {
                 response_body: Some(b"body".to_vec()),
                 ..ExchangeRow::default()
             }),
+            batch_id: None,
             coordinates: Coordinates {
                 topic: "t".into(),
                 partition: 0,

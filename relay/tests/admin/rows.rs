@@ -106,6 +106,7 @@ pub fn delivered(key: &str, version: u64, age: Duration) -> AttemptRow {
                 total_ms: 2.25,
             },
         }),
+        batch_id: None,
         coordinates: coordinates(version),
     }
 }

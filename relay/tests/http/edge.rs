@@ -110,6 +110,7 @@ pub fn post(url: &str, body: &[u8]) -> HttpRequest {
         headers: vec![("content-type", "application/json".into())],
         configured_headers: Arc::new([]),
         body: body.to_vec(),
+        batch_id: None,
         timeout: Duration::from_secs(5),
     }
 }

@@ -63,6 +63,7 @@ async fn an_attempt_is_read_back_as_it_was_logged(database: Database) {
             response_body: Some(Vec::new()),
             ..exchange()
         }),
+        batch_id: Some("bat_0123".into()),
         ..failed("42", 918_273)
     };
     store.keep(&logging(vec![row.clone()])).await.unwrap();
@@ -84,6 +85,7 @@ async fn an_attempt_is_read_back_as_it_was_logged(database: Database) {
     );
     assert_eq!(read.error, row.error);
     assert_eq!(read.coordinates, row.coordinates);
+    assert_eq!(read.batch_id.as_deref(), Some("bat_0123"));
     assert_eq!(read.replica, "relay-1");
     let (logged, sent) = (read.exchange.as_ref().unwrap(), row.exchange.unwrap());
     assert_eq!((&*logged.method, &*logged.url), (sent.method, &*sent.url));

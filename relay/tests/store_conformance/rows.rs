@@ -89,6 +89,7 @@ pub fn attempt_of(stream: &Arc<Stream>, key: &str, version: u64) -> AttemptRow {
         error_class: None,
         error: None,
         exchange: Some(exchange()),
+        batch_id: None,
         coordinates: coordinates(version.cast_signed()),
     }
 }

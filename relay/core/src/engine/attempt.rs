@@ -1,5 +1,6 @@
 //! An answer came: it is judged, logged, and its deliveries end, wait or are parked.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::decision::{self, Circumstances, Decision, Fault};
@@ -12,11 +13,12 @@ use super::ownership::parked;
 use super::{Engine, Flight, Step};
 use crate::engine::breaker::{Sign, State};
 use crate::exchange::{ErrorClass, Exchange, HttpRequest};
-use crate::mask::Mask;
 use crate::names::KeyHash;
-use crate::request;
-use crate::rows::{Outcome, ParkedReason, ParkedState};
-use crate::verdict::{self, Class, Question, Verdict};
+use crate::request::Sheet;
+use crate::rows::{ExchangeRow, Outcome, ParkedReason, ParkedState};
+use crate::settings::Route;
+use crate::time::{Now, Timestamp};
+use crate::verdict::{self, Class, Question, Shape, Verdict};
 
 impl Engine {
     pub(super) fn on_answer(
@@ -34,60 +36,71 @@ impl Engine {
             attempted_at,
             is_probe,
         } = flight;
+        let route = self.route_at(deliveries[0].place.home).clone();
         let questions: Vec<_> = deliveries
             .iter()
             .map(|delivery| Question {
                 id: delivery.id,
                 operation: delivery.record.operation,
                 method: http.method,
-                names_key: self.route_at(delivery.place.home).url.names_key(),
+                names_key: route.url.names_key(),
             })
             .collect();
-        let Some(first) = deliveries.first() else {
-            return;
+        let shape = match http.batch_id {
+            Some(_) => Shape::Batch,
+            None => Shape::Single,
         };
-        let route = self.route_at(first.place.home);
-        let verdicts = verdict::judge(exchange, &questions, &route.classify);
-        for (delivery, verdict) in deliveries.into_iter().zip(verdicts) {
-            let attempt = Attempt {
-                http,
+        let verdicts = verdict::judge(exchange, &questions, shape, &route.classify);
+        let pages = pages(&route, &deliveries, verdicts, http, exchange);
+        let attempt = Attempt {
+            batch_id: http.batch_id.clone(),
+            attempted_at,
+            is_probe,
+            deliveries: deliveries.len(),
+            retry_after: verdict::retry_after(
                 exchange,
-                attempted_at,
-                is_probe,
-            };
-            self.settle(delivery, verdict, &attempt, step);
+                step.now.wall,
+                self.settings.retry_after_max,
+            ),
+            random: step.chance.next(),
+        };
+        self.land(&deliveries, &pages, &attempt, step.now.monotonic);
+        for (delivery, page) in deliveries.into_iter().zip(pages) {
+            self.settle(delivery, page, &attempt, step);
+        }
+    }
+
+    /// The request is over: its keys are free again, and what it says of the endpoint is noted.
+    fn land(&mut self, deliveries: &[Delivery], pages: &[Page], attempt: &Attempt, now: Duration) {
+        for delivery in deliveries {
+            if let Some(lane) = self.lanes.get_mut(&delivery.id.key_hash) {
+                lane.in_flight = None;
+            }
+            if !self.is_orphan(delivery) {
+                self.homes[delivery.place.home].flights -= 1;
+            }
+        }
+        self.tell_breaker(deliveries, pages, attempt.is_probe, now);
+        let is_endpoints =
+            |page: &Page| matches!(page.verdict.class, Class::Endpoint | Class::Suspect);
+        if let Some(wait) = attempt.retry_after
+            && pages.iter().any(is_endpoints)
+        {
+            self.hold_until = self.hold_until.max(Some(now.saturating_add(wait)));
         }
     }
 
     fn settle(
         &mut self,
         mut delivery: Delivery,
-        mut verdict: Verdict,
-        attempt: &Attempt<'_>,
+        page: Page,
+        attempt: &Attempt,
         step: &mut Step<'_>,
     ) {
         let key = delivery.id.key_hash;
         let home = delivery.place.home;
-        let is_orphan = self.is_orphan(&delivery);
-        if let Some(lane) = self.lanes.get_mut(&key) {
-            lane.in_flight = None;
-        }
-        if !is_orphan {
-            self.homes[home].flights -= 1;
-        }
-        verdict.error = self.masked(&delivery, verdict.error, attempt.http);
-        let retry_after = verdict::retry_after(
-            attempt.exchange,
-            step.now.wall,
-            self.settings.retry_after_max,
-        );
-        self.tell_breaker(&delivery, &verdict, attempt.is_probe, step);
-        if let (Class::Endpoint | Class::Suspect, Some(wait)) = (verdict.class, retry_after) {
-            self.hold_until = self
-                .hold_until
-                .max(Some(step.now.monotonic.saturating_add(wait)));
-        }
-        self.log_attempt(&delivery, &verdict, attempt, step);
+        let verdict = page.verdict;
+        self.log_attempt(&delivery, &verdict, page.row, attempt, step);
         let waiting = self
             .lanes
             .get_mut(&key)
@@ -106,8 +119,11 @@ impl Engine {
             Class::Retry => Some(Fault::Record),
             Class::Suspect => Some(Fault::Suspect),
             Class::Endpoint => Some(Fault::Endpoint),
+            Class::Divide(portion) => Some(Fault::Shared {
+                at_most: portion.of(attempt.deliveries),
+            }),
         };
-        if is_orphan {
+        if self.is_orphan(&delivery) {
             // Its next owner has the record: from Kafka, or from the store.
             self.forget(&delivery);
             return self.go_on(key, waiting, step);
@@ -133,8 +149,9 @@ impl Engine {
             is_breaker_closed: self.routes[self.homes[home].route].breaker.is_closed(),
             was_parked: delivery.owner == Owner::Store,
             is_leaving: !self.homes[home].is_owned(),
-            retry_after,
-            random: step.chance.next(),
+            deliveries: attempt.deliveries,
+            retry_after: attempt.retry_after,
+            random: attempt.random,
         };
         // A person may have given it a new budget while it was on its way.
         if let Some(charged) = self.parked.charged(delivery.id) {
@@ -145,36 +162,34 @@ impl Engine {
         self.carry_out(decision, delivery, waiting, step);
     }
 
-    fn masked(
-        &self,
-        delivery: &Delivery,
-        error: Option<String>,
-        http: &HttpRequest,
-    ) -> Option<String> {
-        let route = self.route_at(delivery.place.home);
-        let mask = || Mask::new(route, [&delivery.record]).with_token(http.token.as_ref());
-        error.map(|error| mask().error(&error))
-    }
-
+    /// Tells the route's breaker how a request ended.
     fn tell_breaker(
         &mut self,
-        delivery: &Delivery,
-        verdict: &Verdict,
+        deliveries: &[Delivery],
+        pages: &[Page],
         is_probe: bool,
-        step: &Step<'_>,
+        now: Duration,
     ) {
-        let now = step.now.monotonic;
-        let sign = sign_of(verdict);
-        let index = self.homes[delivery.place.home].route;
+        let worst = pages
+            .iter()
+            .map(|page| &page.verdict)
+            .max_by_key(|verdict| sign_of(verdict));
+        let Some(worst) = worst else { return };
+        let sign = sign_of(worst);
+        let index = self.homes[deliveries[0].place.home].route;
         let route = &mut self.routes[index];
         if sign != Sign::Alive {
-            route.last_failure.clone_from(&verdict.error);
+            route.last_failure.clone_from(&worst.error);
         }
         let was_closed = route.breaker.is_closed();
         if is_probe {
             route.breaker.end_probe(sign, now);
-        } else if delivery.tally.charged == 0 {
-            route.breaker.note(delivery.id.key_hash, sign, now);
+        } else if deliveries
+            .iter()
+            .any(|delivery| delivery.tally.charged == 0)
+        {
+            let keys = deliveries.iter().map(|delivery| delivery.id.key_hash);
+            route.breaker.note(&keys.collect::<Vec<_>>(), sign, now);
         }
         if was_closed && !route.breaker.is_closed() {
             self.forgive(index, now);
@@ -212,24 +227,11 @@ impl Engine {
         &mut self,
         delivery: &Delivery,
         verdict: &Verdict,
-        attempt: &Attempt<'_>,
+        exchange: ExchangeRow,
+        attempt: &Attempt,
         step: &Step<'_>,
     ) {
-        let outcome = match verdict.class {
-            Class::Delivered => Outcome::Delivered,
-            Class::Stale { .. } => Outcome::Stale,
-            Class::Reject => Outcome::Rejected,
-            Class::Retry | Class::Suspect | Class::Endpoint => Outcome::Retryable,
-        };
         let home = &self.homes[delivery.place.home];
-        let route = &self.routes[home.route].route;
-        let exchange = request::row(
-            route,
-            &[outgoing(delivery)],
-            attempt.http,
-            attempt.exchange,
-            outcome,
-        );
         let line = LogLine {
             home: delivery.place.home,
             subject: delivery.subject(),
@@ -237,11 +239,12 @@ impl Engine {
             attempted_at: attempt.attempted_at,
             attempt: delivery.tally.attempts + 1,
             cause: delivery.cause(),
-            outcome,
+            outcome: outcome_of(verdict.class),
             status: verdict.status,
             error_class: verdict.error_class,
             error: verdict.error.clone(),
             exchange: Some(exchange),
+            batch_id: attempt.batch_id.clone(),
         };
         self.log(line, step.now);
     }
@@ -299,17 +302,36 @@ impl Engine {
                 self.wait_in_lane(delivery, Turn::At(now.monotonic + wait));
             }
             (Decision::Hold, None) => self.wait_in_lane(delivery, Turn::Ready),
+            (Decision::Divide(company_max), None) => {
+                self.wait_in_lane(
+                    Delivery {
+                        company_max,
+                        ..delivery
+                    },
+                    Turn::Ready,
+                );
+            }
             (Decision::Park(wait), None) => {
                 self.keep(&delivery, parked(ParkedReason::Retry, now, wait), now);
                 self.drop_idle_lane(key);
             }
             // A newer version takes the failed one's place: its due time, but a budget of its own.
             (Decision::Wait(wait), Some(mut newer)) => {
-                self.supersede_by(&delivery, &mut newer.delivery, now);
+                self.take_over(&delivery, &mut newer.delivery, now);
                 self.wait_in_lane(*newer.delivery, Turn::At(now.monotonic + wait));
             }
             (Decision::Hold, Some(mut newer)) => {
-                self.supersede_by(&delivery, &mut newer.delivery, now);
+                self.take_over(&delivery, &mut newer.delivery, now);
+                self.wait_in_lane(*newer.delivery, Turn::Ready);
+            }
+            (Decision::Divide(_), Some(newer)) if delivery.owner == Owner::Store => {
+                let state = parked(ParkedReason::Retry, now, Duration::ZERO);
+                self.park_in_place_of(&delivery, *newer.delivery, state, step);
+                self.drop_idle_lane(key);
+            }
+            (Decision::Divide(company_max), Some(mut newer)) => {
+                self.take_over(&delivery, &mut newer.delivery, now);
+                newer.delivery.company_max = company_max;
                 self.wait_in_lane(*newer.delivery, Turn::Ready);
             }
             (Decision::Park(wait), Some(newer)) => {
@@ -318,6 +340,12 @@ impl Engine {
                 self.drop_idle_lane(key);
             }
         }
+    }
+
+    /// A newer version takes the place of a failed one, and its company: it may fail in the same way.
+    fn take_over(&mut self, older: &Delivery, newer: &mut Delivery, now: Now) {
+        newer.company_max = newer.company_max.min(older.company_max);
+        self.supersede_by(older, newer, now);
     }
 
     fn park_in_place_of(
@@ -354,18 +382,62 @@ impl Engine {
     }
 }
 
-/// The attempt that a verdict is about.
-struct Attempt<'a> {
-    http: &'a HttpRequest,
-    exchange: &'a Exchange,
-    attempted_at: crate::time::Timestamp,
+/// What the attempts of one request have in common.
+struct Attempt {
+    batch_id: Option<Arc<str>>,
+    attempted_at: Timestamp,
     is_probe: bool,
+    /// Those that the request carried.
+    deliveries: usize,
+    retry_after: Option<Duration>,
+    /// The same for all, so that those who failed together are due together.
+    random: f64,
+}
+
+/// What came of one delivery of a request.
+struct Page {
+    /// Its error masked.
+    verdict: Verdict,
+    row: ExchangeRow,
+}
+
+fn pages(
+    route: &Route,
+    deliveries: &[Delivery],
+    verdicts: Vec<Verdict>,
+    http: &HttpRequest,
+    exchange: &Exchange,
+) -> Vec<Page> {
+    let outgoing: Vec<_> = deliveries.iter().map(outgoing).collect();
+    let sheet = Sheet::new(route, &outgoing, http, exchange);
+    let page = |(position, verdict): (usize, Verdict)| Page {
+        row: sheet.row(position, outcome_of(verdict.class)),
+        verdict: Verdict {
+            error: verdict.error.map(|error| sheet.error(&error)),
+            ..verdict
+        },
+    };
+    verdicts.into_iter().enumerate().map(page).collect()
+}
+
+fn outcome_of(class: Class) -> Outcome {
+    match class {
+        Class::Delivered => Outcome::Delivered,
+        Class::Stale { .. } => Outcome::Stale,
+        Class::Reject => Outcome::Rejected,
+        Class::Retry | Class::Suspect | Class::Endpoint | Class::Divide(_) => Outcome::Retryable,
+    }
 }
 
 fn sign_of(verdict: &Verdict) -> Sign {
     match verdict.class {
         _ if verdict.opens_breaker_at_once() => Sign::Unreachable,
-        Class::Endpoint | Class::Suspect => Sign::Failing,
-        Class::Delivered | Class::Stale { .. } | Class::Reject | Class::Retry => Sign::Alive,
+        Class::Endpoint => Sign::Failing,
+        Class::Suspect => Sign::Unclear,
+        Class::Delivered
+        | Class::Stale { .. }
+        | Class::Reject
+        | Class::Retry
+        | Class::Divide(_) => Sign::Alive,
     }
 }

@@ -9,8 +9,8 @@ use crate::settings::{Breaker as Limits, BreakerOpen};
 /// The window is kept as so many slices, so that memory does not grow with the rate.
 const SLICES: u32 = 10;
 
-/// Distinct failing keys remembered per slice: more than any sensible `min_keys` asks for.
-const KEYS_MAX: usize = 256;
+/// Failed requests remembered per slice: more than any sensible `min_keys` asks for.
+const FAILED_MAX: usize = 256;
 
 /// Where a breaker stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,12 +23,14 @@ pub enum State {
     HalfOpen { since: Duration, is_probing: bool },
 }
 
-/// What an attempt says about the endpoint.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// What an attempt says about the endpoint, from best to worst.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Sign {
     /// It answered sensibly, whatever it said about the record.
     Alive,
-    /// An endpoint or suspect failure.
+    /// It, or one of the records, is at fault.
+    Unclear,
+    /// It is at fault, whatever the record.
     Failing,
     /// It cannot be reached at all: connect, DNS, TLS.
     Unreachable,
@@ -50,7 +52,17 @@ struct Slice {
     begins: Duration,
     attempts: u64,
     failures: u64,
-    failing_keys: HashSet<KeyHash>,
+    /// The keys of failed requests, as many as could open the breaker.
+    failed: Vec<Box<[KeyHash]>>,
+}
+
+impl Slice {
+    fn remember(&mut self, keys: &[KeyHash]) {
+        let is_known = self.failed.iter().any(|failed| **failed == *keys);
+        if !is_known && self.failed.len() < FAILED_MAX {
+            self.failed.push(keys.into());
+        }
+    }
 }
 
 impl Breaker {
@@ -102,15 +114,15 @@ impl Breaker {
     pub fn end_probe(&mut self, sign: Sign, now: Duration) {
         match sign {
             Sign::Alive => self.close(),
-            Sign::Failing | Sign::Unreachable => self.trip(now),
+            Sign::Unclear | Sign::Failing | Sign::Unreachable => self.trip(now),
         }
     }
 
-    /// Notes an attempt that was not a probe. True when it opened the breaker.
+    /// Notes a request that was not a probe, by its keys. True when it opened the breaker.
     ///
-    /// An attempt of a delivery that has been charged before must not be noted: three poison keys on a quiet route
-    /// would keep it open for ever.
-    pub fn note(&mut self, key: KeyHash, sign: Sign, now: Duration) -> bool {
+    /// One of which all deliveries have been charged before must not be noted: three poison keys on a quiet route would
+    /// keep it open for ever.
+    pub fn note(&mut self, keys: &[KeyHash], sign: Sign, now: Duration) -> bool {
         if self.limits.failure_ratio <= 0.0 || !self.is_closed() {
             return false;
         }
@@ -120,8 +132,9 @@ impl Breaker {
             return false;
         }
         slice.failures += 1;
-        if slice.failing_keys.len() < KEYS_MAX {
-            slice.failing_keys.insert(key);
+        match sign {
+            Sign::Alive | Sign::Unclear => slice.remember(keys),
+            Sign::Failing | Sign::Unreachable => keys.chunks(1).for_each(|key| slice.remember(key)),
         }
         let opens = sign == Sign::Unreachable || self.is_failing();
         if opens {
@@ -132,18 +145,32 @@ impl Breaker {
 
     fn is_failing(&self) -> bool {
         let (mut attempts, mut failures) = (0, 0);
-        let mut keys: HashSet<&KeyHash> = HashSet::new();
         for slice in &self.slices {
             attempts += slice.attempts;
             failures += slice.failures;
-            keys.extend(&slice.failing_keys);
         }
         #[expect(
             clippy::cast_precision_loss,
             reason = "a ratio of counts far below 2^52"
         )]
         let ratio = failures as f64 / attempts as f64;
-        keys.len() >= self.limits.min_keys && ratio >= self.limits.failure_ratio
+        ratio >= self.limits.failure_ratio && self.culprits() >= self.limits.min_keys
+    }
+
+    /// How many keys must be at fault at least if it is not the endpoint: one for each failed request that has no key in
+    /// common with another. The smallest requests say the most.
+    fn culprits(&self) -> usize {
+        let mut failed: Vec<_> = self.slices.iter().flat_map(|slice| &slice.failed).collect();
+        failed.sort_by_key(|keys| keys.len());
+        let mut seen: HashSet<&KeyHash> = HashSet::new();
+        let mut culprits = 0;
+        for keys in failed {
+            if !keys.iter().any(|key| seen.contains(key)) {
+                culprits += 1;
+                seen.extend(keys.iter());
+            }
+        }
+        culprits
     }
 
     fn slice_of(&mut self, now: Duration) -> &mut Slice {
@@ -215,42 +242,75 @@ mod tests {
     fn one_key_that_always_fails_never_opens_it() {
         let mut breaker = breaker();
         for second in 0..1_000 {
-            assert!(!breaker.note(key(1), Sign::Failing, seconds(second)));
+            assert!(!breaker.note(&[key(1)], Sign::Unclear, seconds(second)));
         }
     }
 
     #[test]
     fn distinct_failing_keys_open_it() {
         let mut breaker = breaker();
-        assert!(!breaker.note(key(1), Sign::Failing, seconds(1)));
-        assert!(!breaker.note(key(2), Sign::Failing, seconds(2)));
-        assert!(breaker.note(key(3), Sign::Failing, seconds(3)));
+        assert!(!breaker.note(&[key(1)], Sign::Unclear, seconds(1)));
+        assert!(!breaker.note(&[key(2)], Sign::Unclear, seconds(2)));
+        assert!(breaker.note(&[key(3)], Sign::Unclear, seconds(3)));
         assert_eq!(breaker.state(), State::Open { until: seconds(8) });
+    }
+
+    #[test]
+    fn batches_that_may_fail_for_one_key_count_once() {
+        let mut breaker = breaker();
+        let batch = |numbers: [u8; 3]| numbers.map(key);
+        for (second, numbers) in [[1, 2, 3], [1, 4, 5], [6, 7, 1], [1, 2, 3]]
+            .iter()
+            .enumerate()
+        {
+            assert!(!breaker.note(&batch(*numbers), Sign::Unclear, seconds(second as u64)));
+        }
+        assert!(!breaker.note(&[key(1)], Sign::Unclear, seconds(5)));
+    }
+
+    #[test]
+    fn batches_without_a_key_in_common_open_it_and_so_do_the_keys_of_one_that_fail_alone() {
+        let mut apart = breaker();
+        assert!(!apart.note(&[key(1), key(2)], Sign::Unclear, seconds(1)));
+        assert!(!apart.note(&[key(3), key(4)], Sign::Unclear, seconds(1)));
+        assert!(apart.note(&[key(5), key(6)], Sign::Unclear, seconds(1)));
+
+        let mut divided = breaker();
+        let all = [key(1), key(2), key(3)];
+        assert!(!divided.note(&all, Sign::Unclear, seconds(1)));
+        assert!(!divided.note(&all[..1], Sign::Unclear, seconds(2)));
+        assert!(!divided.note(&all[1..2], Sign::Unclear, seconds(2)));
+        assert!(divided.note(&all[2..], Sign::Unclear, seconds(2)));
+    }
+
+    #[test]
+    fn each_key_of_a_batch_counts_where_the_endpoint_is_at_fault_for_sure() {
+        assert!(breaker().note(&[key(1), key(2), key(3)], Sign::Failing, seconds(1)));
     }
 
     #[test]
     fn failures_below_the_ratio_leave_it_closed() {
         let mut breaker = breaker();
         for number in 0..100 {
-            breaker.note(key(number), Sign::Alive, seconds(1));
+            breaker.note(&[key(number)], Sign::Alive, seconds(1));
         }
         for number in 0..99 {
-            assert!(!breaker.note(key(number), Sign::Failing, seconds(2)));
+            assert!(!breaker.note(&[key(number)], Sign::Unclear, seconds(2)));
         }
-        assert!(breaker.note(key(99), Sign::Failing, seconds(3)));
+        assert!(breaker.note(&[key(99)], Sign::Unclear, seconds(3)));
     }
 
     #[test]
     fn failures_older_than_the_window_do_not_count() {
         let mut breaker = breaker();
-        breaker.note(key(1), Sign::Failing, seconds(1));
-        breaker.note(key(2), Sign::Failing, seconds(2));
-        assert!(!breaker.note(key(3), Sign::Failing, seconds(90)));
+        breaker.note(&[key(1)], Sign::Unclear, seconds(1));
+        breaker.note(&[key(2)], Sign::Unclear, seconds(2));
+        assert!(!breaker.note(&[key(3)], Sign::Unclear, seconds(90)));
     }
 
     #[test]
     fn an_endpoint_that_cannot_be_reached_opens_it_at_once() {
-        assert!(breaker().note(key(1), Sign::Unreachable, seconds(1)));
+        assert!(breaker().note(&[key(1)], Sign::Unreachable, seconds(1)));
     }
 
     #[test]
@@ -267,13 +327,13 @@ mod tests {
                 cap: seconds(5),
             },
         );
-        assert!(!breaker.note(key(1), Sign::Unreachable, seconds(1)));
+        assert!(!breaker.note(&[key(1)], Sign::Unreachable, seconds(1)));
     }
 
     #[test]
     fn the_wait_doubles_with_each_failed_probe_up_to_the_cap() {
         let mut breaker = breaker();
-        breaker.note(key(1), Sign::Unreachable, seconds(0));
+        breaker.note(&[key(1)], Sign::Unreachable, seconds(0));
         let mut waits = vec![];
         let mut now = seconds(0);
         for _ in 0..4 {
@@ -284,7 +344,7 @@ mod tests {
             now = until;
             assert!(breaker.advance(now));
             breaker.begin_probe();
-            breaker.end_probe(Sign::Failing, now);
+            breaker.end_probe(Sign::Unclear, now);
         }
         assert_eq!(waits, [5, 10, 15, 15]);
     }
@@ -292,7 +352,7 @@ mod tests {
     #[test]
     fn a_probe_that_gets_an_answer_closes_it() {
         let mut breaker = breaker();
-        breaker.note(key(1), Sign::Unreachable, seconds(0));
+        breaker.note(&[key(1)], Sign::Unreachable, seconds(0));
         assert!(!breaker.advance(seconds(4)));
         assert!(breaker.advance(seconds(5)));
         breaker.begin_probe();

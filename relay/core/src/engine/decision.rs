@@ -18,6 +18,8 @@ pub enum Fault {
     Suspect,
     /// The endpoint's: never spends budget.
     Endpoint,
+    /// Of some record of a batch: nobody pays before it is known whose it is, in requests of at most so many.
+    Shared { at_most: usize },
 }
 
 /// What surrounds a failed attempt.
@@ -29,10 +31,19 @@ pub struct Circumstances {
     pub was_parked: bool,
     /// Its partition is being given up: nothing stays in memory.
     pub is_leaving: bool,
+    /// Deliveries of the request, itself included.
+    pub deliveries: usize,
     /// The answer's `Retry-After`, clamped.
     pub retry_after: Option<Duration>,
     /// 0 to 1.
     pub random: f64,
+}
+
+impl Circumstances {
+    /// Whether another record of the request may be at fault.
+    fn are_several(&self) -> bool {
+        self.deliveries > 1
+    }
 }
 
 /// What happens next.
@@ -42,6 +53,8 @@ pub enum Decision {
     Wait(Duration),
     /// Waits in memory until the breaker lets it through.
     Hold,
+    /// Tried again at once, in a request of at most so many records.
+    Divide(usize),
     /// Goes to the store, due after that long.
     Park(Duration),
     /// Retries are used up.
@@ -59,9 +72,15 @@ pub fn after_failure(retry: &Retry, tally: &mut Tally, circumstances: &Circumsta
     tally.tries = tally.tries.saturating_add(1);
     match fault {
         Fault::Record => tally.charged = tally.charged.saturating_add(1),
-        Fault::Suspect if is_breaker_closed => tally.suspected = tally.suspected.saturating_add(1),
-        Fault::Suspect => tally.suspected = 0,
-        Fault::Endpoint => {}
+        // The breaker that opened while it was on its way forgives its earlier tries, too.
+        Fault::Suspect | Fault::Endpoint if !is_breaker_closed => tally.suspected = 0,
+        Fault::Suspect if !circumstances.are_several() => {
+            tally.suspected = tally.suspected.saturating_add(1);
+        }
+        Fault::Suspect | Fault::Endpoint | Fault::Shared { .. } => {}
+    }
+    if let Fault::Shared { at_most } = fault {
+        return divide(at_most, circumstances.is_leaving);
     }
     if fault != Fault::Record && !is_breaker_closed {
         let stays = !circumstances.is_leaving && !circumstances.was_parked;
@@ -81,8 +100,18 @@ pub fn after_failure(retry: &Retry, tally: &mut Tally, circumstances: &Circumsta
         && wait <= IN_PLACE_WAIT_MAX;
     if stays {
         Decision::Wait(wait)
+    } else if fault == Fault::Suspect && circumstances.are_several() {
+        divide(1, circumstances.is_leaving)
     } else {
         park(retry, tally, wait)
+    }
+}
+
+fn divide(at_most: usize, is_leaving: bool) -> Decision {
+    if is_leaving {
+        Decision::Park(Duration::ZERO)
+    } else {
+        Decision::Divide(at_most)
     }
 }
 
@@ -103,8 +132,10 @@ fn is_used_up(retry: &Retry, tally: &Tally) -> bool {
 
 fn wait(retry: &Retry, tally: &Tally, circumstances: &Circumstances) -> Duration {
     let tries = match circumstances.fault {
+        // What failed in company is waited for as well.
+        Fault::Suspect if circumstances.are_several() => tally.tries,
         Fault::Record | Fault::Suspect => tally.charged.saturating_add(tally.suspected),
-        Fault::Endpoint => tally.attempts,
+        Fault::Endpoint | Fault::Shared { .. } => tally.attempts,
     };
     let delay = backoff::delay(retry, tries.max(1), circumstances.random);
     match (circumstances.fault, circumstances.retry_after) {
@@ -135,6 +166,7 @@ mod tests {
             is_breaker_closed: true,
             was_parked: false,
             is_leaving: false,
+            deliveries: 1,
             retry_after: None,
             random: 0.5,
         }
@@ -154,7 +186,7 @@ mod tests {
                     tally.tries = 0;
                 }
                 Decision::Exhaust => break,
-                Decision::Wait(_) | Decision::Hold => {}
+                Decision::Wait(_) | Decision::Hold | Decision::Divide(_) => {}
             }
         }
         (decisions, tally)
@@ -202,6 +234,55 @@ mod tests {
             Decision::Hold
         );
         assert_eq!((tally.charged, tally.suspected), (0, 0));
+    }
+
+    #[test]
+    fn an_endpoints_failure_behind_an_open_breaker_forgives_the_tries_before_it() {
+        let mut tally = Tally {
+            attempts: 1,
+            suspected: 1,
+            tries: 1,
+            charged: 0,
+        };
+        let circumstances = Circumstances {
+            is_breaker_closed: false,
+            ..failing(Fault::Endpoint)
+        };
+        after_failure(&retry(), &mut tally, &circumstances);
+        assert_eq!((tally.charged, tally.suspected), (0, 0));
+    }
+
+    #[test]
+    fn nobody_pays_for_what_failed_in_company_before_it_has_failed_alone() {
+        let mut tally = Tally::default();
+        let in_company = Circumstances {
+            deliveries: 8,
+            ..failing(Fault::Suspect)
+        };
+        let mut decide = |circumstances| after_failure(&retry(), &mut tally, circumstances);
+        assert_eq!(decide(&in_company), Decision::Wait(Duration::from_secs(1)));
+        assert_eq!(decide(&in_company), Decision::Wait(Duration::from_secs(3)));
+        assert_eq!(decide(&in_company), Decision::Divide(1));
+        let alone = failing(Fault::Suspect);
+        assert_eq!(decide(&alone), Decision::Park(Duration::from_secs(1)));
+        assert_eq!((tally.attempts, tally.charged), (4, 1));
+    }
+
+    #[test]
+    fn a_refused_batch_is_divided_at_once_and_parked_uncharged_where_it_cannot_stay() {
+        let mut tally = Tally::default();
+        let refused = Circumstances {
+            deliveries: 8,
+            ..failing(Fault::Shared { at_most: 4 })
+        };
+        let leaving = Circumstances {
+            is_leaving: true,
+            ..refused
+        };
+        let mut decide = |circumstances| after_failure(&retry(), &mut tally, circumstances);
+        assert_eq!(decide(&refused), Decision::Divide(4));
+        assert_eq!(decide(&leaving), Decision::Park(Duration::ZERO));
+        assert_eq!((tally.attempts, tally.charged), (2, 0));
     }
 
     #[test]

@@ -20,6 +20,8 @@ pub struct Delivery {
     /// With `skip_unchanged`: where the oldest record stands whose place this one took and that the consumer may hold.
     /// Kafka keeps that one as long as this one has not ended.
     pub instead_of: Option<Place>,
+    /// Records of a request of it, at most: fewer after a batch was refused as a whole.
+    pub company_max: usize,
     /// A person asked for this attempt.
     pub is_manual: bool,
     pub first_failed_at: Option<Timestamp>,

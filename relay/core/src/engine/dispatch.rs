@@ -7,14 +7,16 @@ use super::delivery::Delivery;
 use super::event::{Action, RequestId};
 use super::lane::InFlight;
 use super::{Engine, Flight, Mode, Step};
+use crate::exchange::HttpRequest;
 use crate::names::KeyHash;
-use crate::request::{self, Outgoing};
+use crate::request::{self, Batch, Outgoing, Unmappable};
+use crate::settings::Route;
 
 /// How long a half-open breaker waits for a record that was never tried before it probes with another.
 const PROBE_FETCH_WAIT: Duration = Duration::from_secs(1);
 
 /// Parked records in memory at once, per request that may be in flight: what is due waits in the store.
-pub(super) const PARKED_PER_SLOT: usize = 2;
+const PARKED_PER_SLOT: usize = 2;
 
 impl Engine {
     /// Whether any request may leave now.
@@ -50,6 +52,9 @@ impl Engine {
     }
 
     fn send_next(&mut self, route: usize, step: &mut Step<'_>) -> bool {
+        if let Some(batching) = self.routes[route].route.batch {
+            return self.send_batch(route, batching, step);
+        }
         while let Some(key) = self.routes[route].ready.pop_front() {
             if let Some(delivery) = self.take_ready(key)
                 && self.send(delivery, false, step)
@@ -132,42 +137,51 @@ impl Engine {
     }
 
     fn take_ready(&mut self, key: KeyHash) -> Option<Delivery> {
-        let lane = self.lanes.get_mut(&key).filter(|lane| lane.is_ready())?;
-        lane.waiting.take().map(|waiting| *waiting.delivery)
+        self.take_waiting(key).map(|waiting| *waiting.delivery)
     }
 
-    /// Sends a request, or puts a record aside of which none can be made. True when a request left.
+    /// Sends a record alone, or puts it aside where no request can be made of it. True when a request left.
     fn send(&mut self, delivery: Delivery, is_probe: bool, step: &mut Step<'_>) -> bool {
-        let place = delivery.place;
-        let http = match request::render(
-            self.route_at(place.home),
-            &[outgoing(&delivery)],
-            step.now.wall,
-            &self.limits.user_agent,
-        ) {
-            Ok(http) => http,
+        let route = self.route_at(delivery.place.home);
+        match render_alone(route, &delivery, step, &self.limits.user_agent) {
+            Ok(http) => {
+                self.take_off(vec![delivery], http, is_probe, step);
+                true
+            }
             Err(unmappable) => {
                 self.put_aside(delivery, &unmappable, step.now);
-                return false;
+                false
             }
-        };
-        let lane = self.lanes.entry(delivery.id.key_hash).or_default();
-        lane.in_flight = Some(InFlight {
-            version: delivery.id.version,
-            home: place.home,
-            epoch: place.epoch,
-        });
-        self.homes[place.home].flights += 1;
+        }
+    }
+
+    /// A request leaves with its deliveries.
+    pub(super) fn take_off(
+        &mut self,
+        deliveries: Vec<Delivery>,
+        http: HttpRequest,
+        is_probe: bool,
+        step: &mut Step<'_>,
+    ) {
+        for delivery in &deliveries {
+            let place = delivery.place;
+            let lane = self.lanes.entry(delivery.id.key_hash).or_default();
+            lane.in_flight = Some(InFlight {
+                version: delivery.id.version,
+                home: place.home,
+                epoch: place.epoch,
+            });
+            self.homes[place.home].flights += 1;
+        }
         let request = RequestId(self.next_request);
         self.next_request += 1;
         let flight = Flight {
-            deliveries: vec![delivery],
+            deliveries,
             attempted_at: step.now.wall,
             is_probe,
         };
         self.flights.insert(request, flight);
         step.actions.push(Action::Send { request, http });
-        true
     }
 
     /// Asks the store for parked records that are due, as many as may soon be sent.
@@ -175,9 +189,9 @@ impl Engine {
         if !self.may_send() {
             return;
         }
-        let limit = self.settings.concurrency * PARKED_PER_SLOT;
         let mut ids = vec![];
         for route in 0..self.routes.len() {
+            let limit = self.parked_in_memory_max(route);
             let room = limit.saturating_sub(self.parked.in_memory());
             if room > 0 && self.routes[route].breaker.is_closed() {
                 ids.extend(self.parked.take_due(route, step.now.monotonic, room));
@@ -187,6 +201,27 @@ impl Engine {
             step.actions.push(Action::ReadParked { ids });
         }
     }
+
+    /// Enough for every request that may be in flight, and to fill a batch.
+    pub(super) fn parked_in_memory_max(&self, route: usize) -> usize {
+        let batch = self.routes[route].route.batch;
+        let records = batch.map_or(1, |batch| batch.records_max);
+        self.settings.concurrency.max(records) * PARKED_PER_SLOT
+    }
+}
+
+/// The request of a record that goes without company, in the shape that the route's requests have.
+fn render_alone(
+    route: &Route,
+    delivery: &Delivery,
+    step: &Step<'_>,
+    user_agent: &str,
+) -> Result<HttpRequest, Unmappable> {
+    let Some(batching) = route.batch else {
+        return request::render(route, &outgoing(delivery), step.now.wall, user_agent);
+    };
+    let batch = Batch::begin(route, batching, &outgoing(delivery))?;
+    Ok(batch.finish(step.now.wall, user_agent))
 }
 
 /// A delivery as its next attempt shows it.

@@ -21,7 +21,6 @@ pub(super) struct LogLine {
     pub subject: Subject,
     pub coordinates: Coordinates,
     pub attempted_at: Timestamp,
-    /// 0 for a record that ends without a request.
     pub attempt: u32,
     pub cause: Cause,
     pub outcome: Outcome,
@@ -29,6 +28,18 @@ pub(super) struct LogLine {
     pub error_class: Option<ErrorClass>,
     pub error: Option<String>,
     pub exchange: Option<ExchangeRow>,
+    pub batch_id: Option<Arc<str>>,
+}
+
+/// The end of a record without a request, as the log is told of it.
+struct Unsent {
+    home: usize,
+    subject: Subject,
+    coordinates: Coordinates,
+    cause: Cause,
+    outcome: Outcome,
+    /// Why none could be made of it.
+    flaw: Option<(ErrorClass, String)>,
 }
 
 /// What the consumer acknowledged.
@@ -58,9 +69,29 @@ impl Engine {
             error_class: line.error_class,
             error: line.error,
             exchange: line.exchange,
+            batch_id: line.batch_id,
             coordinates: line.coordinates,
         };
         self.journal.log(line.home, row, now.monotonic);
+    }
+
+    fn log_unsent(&mut self, unsent: Unsent, now: Now) {
+        let (error_class, error) = unsent.flaw.unzip();
+        let line = LogLine {
+            home: unsent.home,
+            subject: unsent.subject,
+            coordinates: unsent.coordinates,
+            attempted_at: now.wall,
+            attempt: 0,
+            cause: unsent.cause,
+            outcome: unsent.outcome,
+            status: None,
+            error_class,
+            error,
+            exchange: None,
+            batch_id: None,
+        };
+        self.log(line, now);
     }
 
     /// Ends a delivery that a newer version, or the ledger, made pointless.
@@ -70,19 +101,14 @@ impl Engine {
     }
 
     pub(super) fn log_superseded(&mut self, delivery: &Delivery, now: Now) {
-        self.log(
-            LogLine {
+        self.log_unsent(
+            Unsent {
                 home: delivery.place.home,
                 subject: delivery.subject(),
                 coordinates: self.homes[delivery.place.home].coordinates(delivery.place.offset),
-                attempted_at: now.wall,
-                attempt: 0,
                 cause: delivery.cause(),
                 outcome: Outcome::Superseded,
-                status: None,
-                error_class: None,
-                error: None,
-                exchange: None,
+                flaw: None,
             },
             now,
         );
@@ -105,19 +131,14 @@ impl Engine {
     /// Ends an undelivered record that stands in the store.
     pub(super) fn supersede_parked(&mut self, row: Row, now: Now) {
         let id = row.entry.subject.id;
-        self.log(
-            LogLine {
+        self.log_unsent(
+            Unsent {
                 home: row.home,
                 subject: row.entry.subject,
                 coordinates: row.entry.coordinates,
-                attempted_at: now.wall,
-                attempt: 0,
                 cause: Cause::Retry,
                 outcome: Outcome::Superseded,
-                status: None,
-                error_class: None,
-                error: None,
-                exchange: None,
+                flaw: None,
             },
             now,
         );
@@ -215,23 +236,18 @@ impl Engine {
         let home = &self.homes[unread.place.home];
         let coordinates = home.coordinates(unread.place.offset);
         let subject = unread.subject(&home.stream, &coordinates, &quarantine);
-        self.log(
-            LogLine {
+        self.log_unsent(
+            Unsent {
                 home: unread.place.home,
                 subject: subject.clone(),
                 coordinates: coordinates.clone(),
-                attempted_at: now.wall,
-                attempt: 0,
                 cause: if unread.owner == Owner::Store {
                     Cause::Manual
                 } else {
                     Cause::Live
                 },
                 outcome: Outcome::Quarantined,
-                status: None,
-                error_class: Some(quarantine.class),
-                error: Some(quarantine.error.clone()),
-                exchange: None,
+                flaw: Some((quarantine.class, quarantine.error.clone())),
             },
             now,
         );
@@ -270,19 +286,14 @@ impl Engine {
             class: ErrorClass::Unmappable,
             error: why.to_string(),
         };
-        self.log(
-            LogLine {
+        self.log_unsent(
+            Unsent {
                 home: delivery.place.home,
                 subject: delivery.subject(),
                 coordinates: self.homes[delivery.place.home].coordinates(delivery.place.offset),
-                attempted_at: now.wall,
-                attempt: 0,
                 cause: delivery.cause(),
                 outcome: Outcome::Quarantined,
-                status: None,
-                error_class: Some(failure.class),
-                error: Some(failure.error.clone()),
-                exchange: None,
+                flaw: Some((failure.class, failure.error.clone())),
             },
             now,
         );

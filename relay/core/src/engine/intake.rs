@@ -112,6 +112,9 @@ impl Engine {
                         ..
                     }
                 );
+                if has_failed_alone(&row, delivery.is_manual) {
+                    delivery.company_max = 1;
+                }
                 delivery.first_failed_at = Some(row.first_failed_at);
                 self.place(delivery, step.now);
             }
@@ -141,6 +144,7 @@ impl Engine {
             owner,
             tally: Tally::default(),
             instead_of: None,
+            company_max: usize::MAX,
             is_manual: false,
             first_failed_at: None,
             last_failure: None,
@@ -295,6 +299,13 @@ impl Engine {
             }
         }
     }
+}
+
+/// Whether a record would take a batch down with it. What failed as a part of an answer, record by record, would not.
+fn has_failed_alone(row: &ParkedRow, is_manual: bool) -> bool {
+    let was_its_own_fault = row.charged > 0 || is_manual;
+    let was_named = matches!(row.last_status, Some(200..=299));
+    was_its_own_fault && !was_named
 }
 
 /// Decodes a record of the store, which keeps the value alone: message key and headers are known to have been right

@@ -254,7 +254,9 @@ impl Engine {
         let state = match decision {
             Decision::Exhaust => ParkedState::Exhausted,
             Decision::Park(wait) | Decision::Wait(wait) => parked(ParkedReason::Retry, now, wait),
-            Decision::Hold => parked(ParkedReason::Retry, now, Duration::ZERO),
+            Decision::Hold | Decision::Divide(_) => {
+                parked(ParkedReason::Retry, now, Duration::ZERO)
+            }
         };
         self.keep(&delivery, state, now);
     }

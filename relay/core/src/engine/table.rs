@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::Engine;
 use super::breaker::Breaker;
@@ -63,6 +64,8 @@ pub(super) struct RouteState {
     pub ready: VecDeque<KeyHash>,
     /// The key of the last probe: not probed twice while another waits.
     pub last_probe: Option<KeyHash>,
+    /// When a batch leaves that is not full.
+    pub gathers_until: Option<Duration>,
     /// A parked record is being read from the store to be the probe.
     pub is_loading_probe: bool,
     /// Why the breaker opened, for people.
@@ -150,6 +153,7 @@ impl Engine {
             route: Arc::new(route.clone()),
             ready: VecDeque::new(),
             last_probe: None,
+            gathers_until: None,
             is_loading_probe: false,
             last_failure: None,
         });

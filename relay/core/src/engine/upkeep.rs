@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use super::breaker::State;
-use super::dispatch;
 use super::event::Action;
 use super::lane::Turn;
 use super::{Engine, Mode, Step};
@@ -33,7 +32,11 @@ impl Engine {
         for (index, route) in self.routes.iter().enumerate() {
             let due = self.parked.next_due(index);
             timers.push(match route.breaker.state() {
-                State::Closed => due.filter(|_| self.has_room_for_parked()),
+                State::Closed => {
+                    let due = due.filter(|_| self.has_room_for_parked(index));
+                    let gathered = route.gathers_until.filter(|_| self.may_send_more());
+                    due.into_iter().chain(gathered).min()
+                }
                 State::Open { until } => Some(until),
                 State::HalfOpen { is_probing, .. } if is_probing || !self.may_send() => None,
                 State::HalfOpen { since, .. } => {
@@ -136,8 +139,11 @@ impl Engine {
         }
     }
 
-    fn has_room_for_parked(&self) -> bool {
-        self.may_send()
-            && self.parked.in_memory() < self.settings.concurrency * dispatch::PARKED_PER_SLOT
+    fn has_room_for_parked(&self, route: usize) -> bool {
+        self.may_send() && self.parked.in_memory() < self.parked_in_memory_max(route)
+    }
+
+    fn may_send_more(&self) -> bool {
+        self.may_send() && self.flights.len() < self.settings.concurrency
     }
 }

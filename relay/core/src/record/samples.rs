@@ -46,6 +46,13 @@ pub fn vehicle_with(fields: Vec<proto::Field>) -> proto::Record {
     }
 }
 
+/// Its deletion.
+pub fn deleted() -> proto::Record {
+    let mut record = vehicle_with(vec![]);
+    record.operation = proto::Operation::Delete.into();
+    record
+}
+
 pub fn field(name: &str, kind: Kind) -> proto::Field {
     proto::Field {
         name: name.into(),

@@ -33,6 +33,22 @@ impl Body {
         }
     }
 
+    /// The media type of a list of them.
+    pub(super) fn batch_content_type(&self) -> &'static str {
+        match self {
+            Self::Record | Self::Attributes | Self::Template(_) => "application/json",
+            Self::CloudEvents => "application/cloudevents-batch+json",
+        }
+    }
+
+    /// What stands before and behind the items of a list of them.
+    pub(super) fn brackets(&self) -> (&'static [u8], &'static [u8]) {
+        match self {
+            Self::Record | Self::Attributes | Self::Template(_) => (b"{\"records\":[", b"]}"),
+            Self::CloudEvents => (b"[", b"]"),
+        }
+    }
+
     /// Appends the body of a delivery.
     pub(super) fn write(
         &self,

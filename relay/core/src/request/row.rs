@@ -1,5 +1,6 @@
 //! A request and its answer as the log shows them: secrets and sensitive values masked, bodies and headers by policy.
 
+use std::cell::OnceCell;
 use std::sync::Arc;
 
 use super::{Outgoing, signature};
@@ -20,55 +21,113 @@ const CREDENTIAL_HEADERS: [&str; 6] = [
     "x-api-key",
 ];
 
-/// What the log keeps of an exchange that ended like this.
-pub fn row(
-    route: &Route,
-    deliveries: &[Outgoing<'_>],
-    request: &HttpRequest,
-    exchange: &Exchange,
-    outcome: Outcome,
-) -> ExchangeRow {
-    let row = ExchangeRow {
-        method: request.method.as_str(),
-        url: without_credentials(&request.url),
-        timings: exchange.timings,
-        ..ExchangeRow::default()
-    };
-    let is_kept = match route.log_body {
-        LogBody::None => false,
-        LogBody::Failures => !outcome.is_success(),
-        LogBody::All => true,
-    };
-    if !is_kept {
-        return row;
+/// An exchange of which the log has a row for each delivery that it carried. What the rows share is made once, and only
+/// when one of them shows it.
+#[derive(Debug)]
+pub struct Sheet<'a> {
+    route: &'a Route,
+    deliveries: &'a [Outgoing<'a>],
+    request: &'a HttpRequest,
+    exchange: &'a Exchange,
+    mask: OnceCell<Mask>,
+    request_headers: OnceCell<String>,
+    answer: OnceCell<Option<AnswerShown>>,
+}
+
+#[derive(Debug, Clone)]
+struct AnswerShown {
+    headers: String,
+    body: Vec<u8>,
+}
+
+impl<'a> Sheet<'a> {
+    pub fn new(
+        route: &'a Route,
+        deliveries: &'a [Outgoing<'a>],
+        request: &'a HttpRequest,
+        exchange: &'a Exchange,
+    ) -> Self {
+        Self {
+            route,
+            deliveries,
+            request,
+            exchange,
+            mask: OnceCell::new(),
+            request_headers: OnceCell::new(),
+            answer: OnceCell::new(),
+        }
     }
-    let bytes_max = route.log_body_bytes_max;
-    let row = ExchangeRow {
-        request_headers: Some(request_headers(request, bytes_max)),
-        request_body: request_body(route, deliveries, request).map(|body| cut(body, bytes_max)),
-        ..row
-    };
-    let End::Answered(answer) = &exchange.end else {
-        return row;
-    };
-    let mut mask = Mask::new(route, deliveries.iter().map(|delivery| delivery.record))
-        .with_token(request.token.as_ref());
-    for (_, signatures) in request
-        .headers
-        .iter()
-        .filter(|(name, _)| *name == signature::HEADER)
-    {
-        signatures.split(' ').for_each(|one| mask.add_text(one));
+
+    /// What the log keeps of the exchange for one of its deliveries, for which it ended like this. Of a batch's body it
+    /// keeps the one record.
+    ///
+    /// # Panics
+    /// When there are not so many deliveries.
+    pub fn row(&self, position: usize, outcome: Outcome) -> ExchangeRow {
+        let row = ExchangeRow {
+            method: self.request.method.as_str(),
+            url: without_credentials(&self.request.url),
+            timings: self.exchange.timings,
+            ..ExchangeRow::default()
+        };
+        let is_kept = match self.route.log_body {
+            LogBody::None => false,
+            LogBody::Failures => !outcome.is_success(),
+            LogBody::All => true,
+        };
+        if !is_kept {
+            return row;
+        }
+        let bytes_max = self.route.log_body_bytes_max;
+        let headers = self
+            .request_headers
+            .get_or_init(|| request_headers(self.request, bytes_max));
+        let body = request_body(self.route, &self.deliveries[position], self.request);
+        let answer = self.answer.get_or_init(|| self.answer_shown()).clone();
+        let (response_headers, response_body) =
+            answer.map(|answer| (answer.headers, answer.body)).unzip();
+        ExchangeRow {
+            request_headers: Some(headers.clone()),
+            request_body: body.map(|body| cut(body, bytes_max)),
+            response_headers,
+            response_body,
+            ..row
+        }
     }
-    let ending = if answer.is_truncated {
-        Ending::CutOff
-    } else {
-        Ending::Whole
-    };
-    ExchangeRow {
-        response_headers: Some(response_headers(answer, &mask, bytes_max)),
-        response_body: Some(cut(mask.body(&answer.body, ending), bytes_max)),
-        ..row
+
+    /// What the exchange says of a failure, as it may be kept: it may quote the answer.
+    pub fn error(&self, error: &str) -> String {
+        self.mask().error(error)
+    }
+
+    /// What must not be seen of any of its records, wherever the answer repeats it.
+    fn mask(&self) -> &Mask {
+        self.mask.get_or_init(|| {
+            let records = self.deliveries.iter().map(|delivery| delivery.record);
+            let mut mask = Mask::new(self.route, records).with_token(self.request.token.as_ref());
+            let own = self.request.headers.iter();
+            for (_, signatures) in own.filter(|(name, _)| *name == signature::HEADER) {
+                signatures.split(' ').for_each(|one| mask.add_text(one));
+            }
+            mask
+        })
+    }
+
+    fn answer_shown(&self) -> Option<AnswerShown> {
+        let End::Answered(answer) = &self.exchange.end else {
+            return None;
+        };
+        let bytes_max = self.route.log_body_bytes_max;
+        let ending = if answer.is_truncated {
+            Ending::CutOff
+        } else {
+            Ending::Whole
+        };
+        let mask = self.mask();
+        Some(AnswerShown {
+            headers: response_headers(answer, mask, bytes_max),
+            body: cut(mask.body(&answer.body, ending), bytes_max),
+        })
     }
 }
 
@@ -150,21 +209,24 @@ fn object<'a>(members: impl Iterator<Item = (&'a str, String)>, bytes_max: usize
     String::from_utf8(out).expect("texts were written")
 }
 
-/// The body as it was sent, but for what must not be seen. None when the route does not send such a body any more.
-fn request_body(
-    route: &Route,
-    deliveries: &[Outgoing<'_>],
-    request: &HttpRequest,
-) -> Option<Vec<u8>> {
-    let has_masked = |delivery: &Outgoing<'_>| delivery.record.has_masked(&route.mask);
-    if route.body.secrets().next().is_none() && !deliveries.iter().any(has_masked) {
+/// The body as it was sent, but for what must not be seen and the other records of a batch. None when the route does not
+/// send such a body any more.
+fn request_body(route: &Route, delivery: &Outgoing<'_>, request: &HttpRequest) -> Option<Vec<u8>> {
+    let is_batch = request.batch_id.is_some();
+    let has_masked =
+        route.body.secrets().next().is_some() || delivery.record.has_masked(&route.mask);
+    if !is_batch && !has_masked {
         return Some(request.body.clone());
     }
+    let (opening, closing) = if is_batch {
+        route.body.brackets()
+    } else {
+        (&b""[..], &b""[..])
+    };
+    let mut body = opening.to_vec();
     let view = View::Log { mask: &route.mask };
-    let mut body = Vec::new();
-    for delivery in deliveries {
-        route.body.write(delivery, view, &mut body).ok()?;
-    }
+    route.body.write(delivery, view, &mut body).ok()?;
+    body.extend_from_slice(closing);
     Some(body)
 }
 

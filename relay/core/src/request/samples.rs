@@ -15,6 +15,7 @@ pub fn route() -> Route {
         url: Url::parse("https://billing.internal/replicates_to").expect("it is a URL"),
         methods: Methods::all(Method::Post),
         body: Body::Record,
+        batch: None,
         headers: Vec::new(),
         grant: None,
         credentials: Vec::new(),

@@ -13,7 +13,7 @@ fn rendered(route: &Route, record: &Record) -> HttpRequest {
         attempt: 3,
     };
     let wall = Timestamp::from_second(1_795_329_965).unwrap();
-    render(route, &[delivery], wall, "replicates-relay/0.1.0").unwrap()
+    render(route, &delivery, wall, "replicates-relay/0.1.0").unwrap()
 }
 
 fn header<'a>(request: &'a HttpRequest, name: &str) -> Option<&'a str> {

@@ -83,6 +83,11 @@ impl Url {
         self.pieces.contains(&Piece::Value(Placeholder::Key))
     }
 
+    /// Whether no two records have it in common.
+    pub fn is_of_one_record(&self) -> bool {
+        self.names_key() || self.pieces.contains(&Piece::Value(Placeholder::Version))
+    }
+
     /// A URL as a request may have it, to be checked and connected to.
     pub fn example(&self) -> String {
         if self.pieces.is_empty() {

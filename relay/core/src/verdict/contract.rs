@@ -18,8 +18,20 @@ pub enum Contract {
     Rejected { error: Option<String> },
     /// `{"status":"retry"}`
     Retry { error: Option<String> },
+    /// The answer to a batch, of which not all was read.
+    TooLarge,
+    /// The answer to a batch, which began like JSON and is none.
+    Broken,
     /// Anything else: the status code speaks.
     Silent { error: Option<String> },
+}
+
+/// What an answer answers to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Shape {
+    Single,
+    /// Results may be somewhere in the answer: one that cannot be read says nothing of any record.
+    Batch,
 }
 
 /// The list of `results`.
@@ -47,15 +59,23 @@ pub enum Word {
 }
 
 impl Contract {
-    /// Reads the body. One that is not whole or not JSON says nothing.
-    pub fn read(answer: &Answer) -> Self {
+    /// Reads the body.
+    pub fn read(answer: &Answer, shape: Shape) -> Self {
+        if answer.is_truncated {
+            return match shape {
+                Shape::Single => Self::Silent { error: None },
+                Shape::Batch => Self::TooLarge,
+            };
+        }
         // Most consumers answer with nothing, or with a page.
-        let starts_like_an_object = answer.body.trim_ascii_start().starts_with(b"{");
-        if answer.is_truncated || !starts_like_an_object {
+        let starts_like_json = matches!(answer.body.trim_ascii_start().first(), Some(b'{' | b'['));
+        if !starts_like_json {
             return Self::Silent { error: None };
         }
-        let Ok(Value::Object(body)) = serde_json::from_slice(&answer.body) else {
-            return Self::Silent { error: None };
+        let body = match (serde_json::from_slice(&answer.body), shape) {
+            (Ok(Value::Object(body)), _) => body,
+            (Err(_), Shape::Batch) => return Self::Broken,
+            (Ok(_), _) | (Err(_), Shape::Single) => return Self::Silent { error: None },
         };
         match body.get("results") {
             Some(Value::Array(results)) => {
@@ -81,7 +101,11 @@ impl Contract {
             Self::Rejected { error } | Self::Retry { error } | Self::Silent { error } => {
                 error.as_deref()
             }
-            Self::Results(_) | Self::BrokenResults | Self::Stale { .. } => None,
+            Self::Results(_)
+            | Self::BrokenResults
+            | Self::Stale { .. }
+            | Self::TooLarge
+            | Self::Broken => None,
         }
     }
 }

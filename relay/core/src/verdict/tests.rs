@@ -5,6 +5,7 @@ use proptest::prelude::*;
 use super::*;
 
 mod absence;
+mod batches;
 mod classified;
 use crate::exchange::Timings;
 use crate::names::KeyHash;
@@ -47,7 +48,12 @@ fn posted(id: DeliveryId) -> Question {
 }
 
 fn judged(exchange: &Exchange) -> Verdict {
-    let mut verdicts = judge(exchange, &[posted(ours())], &Classify::default());
+    let mut verdicts = judge(
+        exchange,
+        &[posted(ours())],
+        Shape::Single,
+        &Classify::default(),
+    );
     assert_eq!(verdicts.len(), 1);
     verdicts.remove(0)
 }
@@ -294,14 +300,22 @@ fn each_delivery_of_a_request_is_judged_by_itself() {
     };
     let body = format!(r#"{{"results":[{{"id":"{other}","status":"applied"}}]}}"#);
     let questions = [posted(ours()), posted(other)];
-    let verdicts = judge(&answer(200, &body), &questions, &Classify::default());
+    let verdicts = judge(
+        &answer(200, &body),
+        &questions,
+        Shape::Batch,
+        &Classify::default(),
+    );
     let classes: Vec<_> = verdicts.iter().map(|verdict| verdict.class).collect();
     assert_eq!(classes, [Class::Retry, Class::Delivered]);
     let failed = exchange(End::Failed {
         class: ErrorClass::Reset,
         error: "reset".into(),
     });
-    assert_eq!(judge(&failed, &questions, &Classify::default()).len(), 2);
+    assert_eq!(
+        judge(&failed, &questions, Shape::Batch, &Classify::default()).len(),
+        2
+    );
 }
 
 #[test]

@@ -69,7 +69,7 @@ impl World {
             topics: Topics::default(),
             group: Group::default(),
             store: Store::default(),
-            endpoint: Endpoint::new(&rules.poison, rules.may_lie),
+            endpoint: Endpoint::new(&rules),
             replicas: (0..REPLICAS).map(|_| Replica::new(&rules.knobs)).collect(),
             accounts: Accounts::new(rules.knobs.max_retries),
             watch: BreakerWatch::default(),

@@ -21,7 +21,8 @@ const TABLE: Table = Table("attempts");
 
 const COLUMNS: &str = "expires_at, attempted_at, destination, source, model, key, key_hash, version, operation, \
      attempt, cause, outcome, status, error_class, error, method, url, request_headers, response_headers, \
-     body_encoding, connect_ms, first_byte_ms, total_ms, topic, partition_number, offset_number, replica";
+     body_encoding, connect_ms, first_byte_ms, total_ms, topic, partition_number, offset_number, batch_id, \
+     replica";
 
 /// Whether bodies are read along.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -207,6 +208,7 @@ fn attempt(row: &PgRow) -> Result<Attempt, Trouble> {
         error: row.try_get("error")?,
         exchange: exchange(row)?,
         coordinates: coordinates(row)?,
+        batch_id: row.try_get("batch_id")?,
         replica: row.try_get("replica")?,
     })
 }

@@ -14,11 +14,12 @@ use crate::store::words::{counted, signed};
 const COPY: &str = "copy attempts (
   expires_at, attempted_at, destination, source, model, key, key_hash, version, operation, attempt, cause, outcome,
   status, error_class, error, method, url, request_headers, request_body, response_headers, response_body,
-  body_encoding, connect_ms, first_byte_ms, total_ms, topic, partition_number, offset_number, replica
+  body_encoding, connect_ms, first_byte_ms, total_ms, topic, partition_number, offset_number, batch_id,
+  replica
 ) from stdin (format binary)";
 
-/// Columns of [`COPY`]. `batch_id` and `trace_id` are null: there are no batches and no traces to name.
-const FIELDS: i16 = 29;
+/// Columns of [`COPY`]. `trace_id` is null: there are no traces to name.
+const FIELDS: i16 = 30;
 
 /// What a row takes without bodies, about.
 const ROW_BYTES: usize = 512;
@@ -53,6 +54,7 @@ pub(super) fn encode(
         copy.text(&row.coordinates.topic);
         copy.int4(row.coordinates.partition);
         copy.int8(row.coordinates.offset);
+        copy.optional(row.batch_id.as_deref(), CopyBuffer::text);
         copy.text(stamp.replica);
     }
     Ok(copy.finish())

@@ -124,6 +124,7 @@ fn attempt(row: &SqliteRow) -> Result<Attempt, Trouble> {
         error: row.try_get("error")?,
         exchange: exchange(row)?,
         coordinates: coordinates(row)?,
+        batch_id: row.try_get("batch_id")?,
         replica: row.try_get("replica")?,
     })
 }

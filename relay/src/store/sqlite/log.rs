@@ -53,6 +53,7 @@ pub(super) async fn insert(
         .bind(storable(&row.coordinates.topic))
         .bind(row.coordinates.partition)
         .bind(row.coordinates.offset)
+        .bind(row.batch_id.as_deref())
         .bind(replica)
         .execute(connection)
         .await?;
@@ -63,9 +64,10 @@ const INSERT: &str = "
   insert into attempts (
     expires_at, attempted_at, destination, source, model, key, key_hash, version, operation, attempt, cause, outcome,
     status, error_class, error, method, url, request_headers, request_body, response_headers, response_body,
-    body_encoding, connect_ms, first_byte_ms, total_ms, topic, partition_number, offset_number, replica
+    body_encoding, connect_ms, first_byte_ms, total_ms, topic, partition_number, offset_number, batch_id,
+    replica
   )
-  values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+  values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 ";
 
 /// Rows deleted by one statement: the only writer must not be held up for long.

@@ -3,7 +3,9 @@ use std::collections::BTreeMap;
 use super::*;
 use crate::proto;
 use crate::proto::value::Kind;
-use crate::record::samples::{decode, field, json, sensitive, vehicle, vehicle_with, vehicles};
+use crate::record::samples::{
+    decode, deleted, field, json, sensitive, vehicle, vehicle_with, vehicles,
+};
 
 fn written(body: &Body, record: &proto::Record, view: View<'_>) -> Result<String, Unmappable> {
     let record = decode(record).unwrap();
@@ -26,12 +28,6 @@ fn sent(body: &Body, record: &proto::Record) -> String {
 fn logged(body: &Body, record: &proto::Record) -> String {
     let mask = ["registration".to_owned()];
     written(body, record, View::Log { mask: &mask }).unwrap()
-}
-
-fn deleted() -> proto::Record {
-    let mut record = vehicle_with(vec![]);
-    record.operation = proto::Operation::Delete.into();
-    record
 }
 
 fn variable(name: &str) -> Shape {

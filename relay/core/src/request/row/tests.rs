@@ -44,12 +44,12 @@ fn logged(route: &Route, record: &Record, exchange: &Exchange, outcome: Outcome)
     }];
     let request = render(
         route,
-        &deliveries,
+        &deliveries[0],
         Timestamp::UNIX_EPOCH,
         "replicates-relay/0.1.0",
     )
     .unwrap();
-    row(route, &deliveries, &request, exchange, outcome)
+    Sheet::new(route, &deliveries, &request, exchange).row(0, outcome)
 }
 
 fn rejected(route: &Route, exchange: &Exchange) -> ExchangeRow {
@@ -188,7 +188,7 @@ fn a_consumer_that_echoes_the_signature_does_not_put_it_into_the_log() {
     }];
     let request = render(
         &route,
-        &deliveries,
+        &deliveries[0],
         Timestamp::UNIX_EPOCH,
         "replicates-relay/0.1.0",
     )
@@ -199,7 +199,7 @@ fn a_consumer_that_echoes_the_signature_does_not_put_it_into_the_log() {
         .find(|(name, _)| *name == signature::HEADER)
         .unwrap();
     let exchange = answered(format!("got {signature}").as_bytes(), &[]);
-    let row = row(&route, &deliveries, &request, &exchange, Outcome::Rejected);
+    let row = Sheet::new(&route, &deliveries, &request, &exchange).row(0, Outcome::Rejected);
     assert_eq!(text(row.response_body), "got ***");
 }
 
@@ -261,15 +261,9 @@ fn a_request_that_the_route_would_not_make_any_more_is_kept_without_its_body() {
         stream: &stream,
         attempt: 1,
     }];
-    let request = render(&route(), &deliveries, Timestamp::UNIX_EPOCH, "relay").unwrap();
+    let request = render(&route(), &deliveries[0], Timestamp::UNIX_EPOCH, "relay").unwrap();
     let exchange = answered(b"{}", &[]);
-    let row = row(
-        &changed,
-        &deliveries,
-        &request,
-        &exchange,
-        Outcome::Rejected,
-    );
+    let row = Sheet::new(&changed, &deliveries, &request, &exchange).row(0, Outcome::Rejected);
     assert_eq!(row.request_body, None);
     assert!(row.request_headers.is_some());
 }
@@ -321,7 +315,7 @@ fn the_token_that_a_request_carried_is_masked_wherever_it_is_repeated() {
         stream: &stream,
         attempt: 1,
     }];
-    let mut request = render(&route, &deliveries, Timestamp::UNIX_EPOCH, "relay").unwrap();
+    let mut request = render(&route, &deliveries[0], Timestamp::UNIX_EPOCH, "relay").unwrap();
     let issued = crate::exchange::Answer {
         status: 200,
         headers: vec![],
@@ -330,7 +324,7 @@ fn the_token_that_a_request_carried_is_masked_wherever_it_is_repeated() {
     };
     request.token = Some(crate::token::Issued::read(&issued).unwrap().token);
     let echo = answered(b"Bearer tok-123456 is wrong", &[("x-token", "tok-123456")]);
-    let row = row(&route, &deliveries, &request, &echo, Outcome::Rejected);
+    let row = Sheet::new(&route, &deliveries, &request, &echo).row(0, Outcome::Rejected);
     let headers = row.request_headers.unwrap();
     assert!(headers.contains(r#""authorization":"***""#), "{headers}");
     let (headers, body) = (row.response_headers.unwrap(), text(row.response_body));

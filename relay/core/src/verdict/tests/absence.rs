@@ -8,7 +8,13 @@ fn class_of(status: u16, operation: Operation, method: Method) -> Class {
         method,
         ..posted(ours())
     };
-    judge(&answer(status, ""), &[question], &Classify::default())[0].class
+    judge(
+        &answer(status, ""),
+        &[question],
+        Shape::Single,
+        &Classify::default(),
+    )[0]
+    .class
 }
 
 fn class_of_row(status: u16, operation: Operation, method: Method) -> Class {
@@ -18,7 +24,13 @@ fn class_of_row(status: u16, operation: Operation, method: Method) -> Class {
         names_key: true,
         ..posted(ours())
     };
-    judge(&answer(status, ""), &[question], &Classify::default())[0].class
+    judge(
+        &answer(status, ""),
+        &[question],
+        Shape::Single,
+        &Classify::default(),
+    )[0]
+    .class
 }
 
 #[test]

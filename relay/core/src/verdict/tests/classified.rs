@@ -15,7 +15,7 @@ fn table(entries: &[(&str, Class)]) -> Classify {
 }
 
 fn verdict(exchange: &Exchange, entries: &[(&str, Class)]) -> Verdict {
-    judge(exchange, &[posted(ours())], &table(entries)).remove(0)
+    judge(exchange, &[posted(ours())], Shape::Single, &table(entries)).remove(0)
 }
 
 fn taken_for(exchange: &Exchange, entries: &[(&str, Class)]) -> Class {
@@ -139,7 +139,7 @@ fn records_that_a_partial_answer_does_not_name_are_taken_for_what_the_table_says
         ("batch_result_missing", Class::Delivered),
         ("200", Class::Suspect),
     ]);
-    let verdicts = judge(&answer(200, &body), &questions, &table);
+    let verdicts = judge(&answer(200, &body), &questions, Shape::Batch, &table);
     let classes: Vec<_> = verdicts.iter().map(|verdict| verdict.class).collect();
     assert_eq!(classes, [Class::Delivered, Class::Reject]);
     let broken = answer(200, r#"{"results":3}"#);
@@ -156,7 +156,7 @@ fn a_delete_that_finds_nothing_is_delivered_unless_it_is_the_endpoint_that_is_mi
     };
     let class_of = |entries: &[(&str, Class)]| {
         let gone = answer(404, "");
-        judge(&gone, &[delete], &table(entries))[0].class
+        judge(&gone, &[delete], Shape::Single, &table(entries))[0].class
     };
     for mark in ["404", "http_4xx", "4xx"] {
         for class in [Class::Retry, Class::Reject, Class::Delivered] {

@@ -83,7 +83,13 @@ impl Accounts {
                 pending.unclear_tries += 1;
                 pending.charged_max += 1;
             }
-            _ => {}
+            Meaning::Unclear
+            | Meaning::Shared
+            | Meaning::Endpoint
+            | Meaning::Unreachable
+            | Meaning::Refused
+            | Meaning::Delivered
+            | Meaning::Stale(_) => {}
         }
     }
 

@@ -6,6 +6,7 @@ use std::time::Duration;
 use relay_core::engine::view::BreakerView;
 
 use super::endpoint::Meaning;
+use super::replica::Rider;
 use super::settings::{MIN_KEYS, WINDOW};
 
 /// The window is kept in slices: what is a little older may still count.
@@ -20,7 +21,8 @@ pub struct BreakerWatch {
 struct Failure {
     at: Duration,
     model: String,
-    key: String,
+    /// Whoever is at fault is among them, if it is not the endpoint.
+    keys: BTreeSet<String>,
     is_unreachable: bool,
 }
 
@@ -29,16 +31,29 @@ impl BreakerWatch {
         self.openings
     }
 
-    /// A request ended badly; to be told before the engine is.
-    pub fn failed(&mut self, who: usize, model: &str, key: &str, meaning: Meaning, at: Duration) {
-        let is_unreachable = meaning == Meaning::Unreachable;
-        if is_unreachable || matches!(meaning, Meaning::Unclear | Meaning::Endpoint) {
-            self.failures.entry(who).or_default().push(Failure {
+    /// A request ended; to be told before the engine is.
+    pub fn ended(
+        &mut self,
+        who: usize,
+        model: &str,
+        riders: &[Rider],
+        meanings: &[Meaning],
+        at: Duration,
+    ) {
+        let failures = self.failures.entry(who).or_default();
+        let mut note = |riders: &[Rider]| {
+            failures.push(Failure {
                 at,
                 model: model.to_owned(),
-                key: key.to_owned(),
-                is_unreachable,
+                keys: riders.iter().map(|rider| rider.key.clone()).collect(),
+                is_unreachable: meanings.contains(&Meaning::Unreachable),
             });
+        };
+        if meanings.contains(&Meaning::Unclear) {
+            note(riders);
+        } else if meanings.contains(&Meaning::Endpoint) || meanings.contains(&Meaning::Unreachable)
+        {
+            riders.chunks(1).for_each(note);
         }
     }
 
@@ -77,10 +92,31 @@ impl BreakerWatch {
             .next_back()
             .is_some_and(|failure| failure.is_unreachable);
         let recent = of_model().filter(|failure| failure.at + WINDOW + SLACK >= now);
-        let keys: BTreeSet<_> = recent.map(|failure| &failure.key).collect();
+        let failed: Vec<_> = recent.map(|failure| &failure.keys).collect();
         assert!(
-            is_unreachable || keys.len() >= MIN_KEYS,
-            "NEIGHBOUR: the breaker of {model} opened because of {keys:?} alone"
+            is_unreachable || are_too_many(&failed),
+            "NEIGHBOUR: the breaker of {model} opened because of {failed:?} alone"
         );
     }
 }
+
+/// Whether no fewer keys than open a breaker can be at fault for these failures: whichever are left out, some request
+/// failed without them.
+fn are_too_many(failed: &[&BTreeSet<String>]) -> bool {
+    let all: BTreeSet<_> = failed.iter().copied().flatten().collect();
+    let mut suspects = all
+        .iter()
+        .enumerate()
+        .flat_map(|(at, first)| all.iter().skip(at).map(move |second| [*first, *second]));
+    !failed.is_empty()
+        && !suspects.any(|pair| {
+            let is_explained =
+                |keys: &&BTreeSet<String>| pair.iter().any(|key| keys.contains(*key));
+            failed.iter().all(is_explained)
+        })
+}
+
+const _: () = assert!(
+    MIN_KEYS == 3,
+    "pairs of keys are one fewer than open a breaker"
+);

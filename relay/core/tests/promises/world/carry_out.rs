@@ -3,11 +3,11 @@
 use relay_core::engine::{Action, Event, RequestId};
 use relay_core::exchange::HttpRequest;
 use relay_core::names::{DeliveryId, Partition};
-use relay_core::rows::Batch;
+use relay_core::rows::{Batch, ParkedRow};
 
 use super::World;
 use super::group::short;
-use super::replica::{Asked, Flight, Replica};
+use super::replica::{Asked, Flight, Replica, Rider};
 use super::settings::{FLUSH_ROWS, TIMEOUT};
 use super::store::is_final;
 use super::topics::Topics;
@@ -57,24 +57,74 @@ impl World {
     }
 
     fn send(&mut self, who: usize, request: RequestId, http: HttpRequest) {
-        let id: DeliveryId = header(&http, "webhook-id").parse().unwrap();
-        let key = header(&http, "replicates-to-key").to_owned();
-        let model = header(&http, "replicates-to-model").to_owned();
-        let attempt = header(&http, "replicates-to-attempt").to_owned();
+        let cargo = Cargo::of(&http);
+        let knobs = self.rules.knobs;
+        assert!(
+            self.replicas[who].flights.len() < knobs.concurrency,
+            "MEMORY: more than {} requests are in flight",
+            knobs.concurrency
+        );
+        let records_max = knobs.batch.map_or(1, |batch| batch.records);
+        assert!(
+            cargo.records.len() <= records_max,
+            "MEMORY: {} records share a request, more than {records_max}",
+            cargo.records.len()
+        );
+        let mut riders: Vec<Rider> = vec![];
+        for (id, key) in cargo.records {
+            self.say(|| format!("replica {who} sends {key} v{} ({request:?})", id.version));
+            assert!(
+                riders.iter().all(|rider| rider.key != key),
+                "ORDER: {key} is in a request twice"
+            );
+            riders.push(self.rider(who, id, key));
+        }
+        for rider in &riders {
+            let company_max = self.company_max(who, rider);
+            assert!(
+                riders.len() <= company_max,
+                "NEIGHBOUR: {} v{} is with {} others, where {company_max} may share a request",
+                rider.key,
+                rider.id.version,
+                riders.len() - 1
+            );
+        }
+        let flight = Flight {
+            riders,
+            model: cargo.model,
+            http,
+            deadline: self.now + TIMEOUT,
+        };
+        self.replicas[who].flights.insert(request, flight);
+    }
+
+    /// How many may share a request with a record that took others down with it.
+    fn company_max(&self, who: usize, rider: &Rider) -> usize {
+        let divided = self.replicas[who]
+            .divided
+            .get(&(rider.id, rider.assignment));
+        let was_charged_alone =
+            |row: &ParkedRow| row.charged > 0 && !matches!(row.last_status, Some(200..=299));
+        let kept = self
+            .store
+            .row(rider.id)
+            .filter(|row| was_charged_alone(row));
+        match kept {
+            Some(_) if self.accounts.knows(rider.id, &rider.partition) => 1,
+            _ => divided.copied().unwrap_or(usize::MAX),
+        }
+    }
+
+    /// A record leaves.
+    fn rider(&self, who: usize, id: DeliveryId, key: String) -> Rider {
         let partition = Topics::keys()
             .into_iter()
             .find(|known| known.name == key)
             .unwrap()
             .partition;
-        self.say(|| {
-            format!(
-                "replica {who} sends {key} v{} (attempt {attempt})",
-                id.version
-            )
-        });
         let replica = &self.replicas[who];
         assert!(
-            !replica.flights.values().any(|flight| flight.key == key),
+            !replica.riders().any(|rider| rider.key == key),
             "ORDER: two requests of {key} are in flight from replica {who}"
         );
         let fetch = replica.assigned.get(&partition);
@@ -94,24 +144,15 @@ impl World {
             self.now >= replica.hold_until,
             "NEIGHBOUR: {key} is sent although Retry-After asks for silence"
         );
-        assert!(
-            replica.flights.len() < self.rules.knobs.concurrency,
-            "MEMORY: more than {} requests are in flight",
-            self.rules.knobs.concurrency
-        );
         self.assert_no_rightful_flight(who, &key, &partition);
         self.accounts
             .assert_may_send(who, id, &partition, self.store.row(id));
-        let flight = Flight {
+        Rider {
             id,
             key,
-            model,
-            http,
             assignment: fetch.assignment,
             partition,
-            deadline: self.now + TIMEOUT,
-        };
-        self.replicas[who].flights.insert(request, flight);
+        }
     }
 
     /// At most one request of a key is in flight, whichever replica sent it; those of a replica that was given up are
@@ -126,9 +167,9 @@ impl World {
             .enumerate()
             .filter(|(other, replica)| *other != who && !replica.is_expelled);
         for (other, replica) in others {
-            let is_rightful = |flight: &Flight| flight.key == key && replica.owns(flight);
+            let is_rightful = |rider: &Rider| rider.key == key && replica.owns(rider);
             assert!(
-                !replica.flights.values().any(is_rightful),
+                !replica.riders().any(is_rightful),
                 "ORDER: two requests of {key} are in flight, from replicas {other} and {who}"
             );
         }
@@ -144,9 +185,8 @@ impl World {
         self.say(|| format!("replica {who} releases {}", short(partition)));
         let replica = &mut self.replicas[who];
         let in_flight = replica
-            .flights
-            .values()
-            .find(|flight| flight.partition == *partition && replica.owns(flight));
+            .riders()
+            .find(|rider| rider.partition == *partition && replica.owns(rider));
         assert!(
             in_flight.is_none(),
             "ORDER: {} is released with a request in flight",
@@ -189,9 +229,13 @@ impl World {
 
     /// The store writes a batch.
     pub(super) fn write(&mut self, writer: Writer, batch: &Batch) {
-        let (accounts, group) = (&mut self.accounts, &self.group);
+        let (accounts, group, replicas) = (&mut self.accounts, &self.group, &mut self.replicas);
         self.store.write(batch, |before, row| match writer {
             Writer::Alive(who) => {
+                // From now on its row says how it failed last.
+                replicas[who]
+                    .divided
+                    .retain(|(id, _), _| *id != row.subject.id);
                 if !group.is_owner(who, &row.partition()) {
                     accounts.lose_count_of(row.subject.id);
                 }
@@ -260,20 +304,39 @@ impl World {
     }
 }
 
-/// The models of the requests among these actions.
+/// The models of the records that these actions send.
 pub(super) fn models_sent(actions: &[Action]) -> Vec<String> {
-    let model = |action: &Action| match action {
-        Action::Send { http, .. } => Some(header(http, "replicates-to-model").to_owned()),
-        _ => None,
+    let models = |action: &Action| match action {
+        Action::Send { http, .. } => {
+            let cargo = Cargo::of(http);
+            vec![cargo.model; cargo.records.len()]
+        }
+        _ => vec![],
     };
-    actions.iter().filter_map(model).collect()
+    actions.iter().flat_map(models).collect()
 }
 
-fn header<'a>(http: &'a HttpRequest, name: &str) -> &'a str {
-    &http
-        .headers
-        .iter()
-        .find(|(named, _)| *named == name)
-        .unwrap()
-        .1
+/// What a request carries.
+struct Cargo {
+    model: String,
+    records: Vec<(DeliveryId, String)>,
+}
+
+impl Cargo {
+    fn of(http: &HttpRequest) -> Self {
+        let body: serde_json::Value = serde_json::from_slice(&http.body).unwrap();
+        let records = match http.batch_id {
+            Some(_) => body["records"].as_array().unwrap().clone(),
+            None => vec![body],
+        };
+        let text =
+            |record: &serde_json::Value, name: &str| record[name].as_str().unwrap().to_owned();
+        Self {
+            model: text(&records[0], "model"),
+            records: records
+                .iter()
+                .map(|record| (text(record, "id").parse().unwrap(), text(record, "key")))
+                .collect(),
+        }
+    }
 }

@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use relay_core::engine::{Action, Event, RequestId};
-use relay_core::exchange::{Exchange, Timings};
+use relay_core::exchange::{End, Exchange, Timings};
 
 use super::endpoint::{Meaning, Reply, Weather};
-use super::replica::Asked;
+use super::replica::{Asked, Flight};
 use super::rules::Happening;
 use super::store::Fate;
 use super::topics::{Topics, describe};
@@ -129,69 +129,92 @@ impl World {
     /// The consumer ends a request.
     pub(super) fn answer(&mut self, who: usize, request: RequestId) {
         let flight = &self.replicas[who].flights[&request];
-        let (model, key, version) = (flight.model.clone(), flight.key.clone(), flight.id.version);
         let wall = self.moment(who).wall;
-        let reply = self
-            .endpoint
-            .reply(&model, &key, version, wall, &mut self.dice);
+        let reply = self.endpoint.reply(flight, wall, &mut self.dice);
         self.end(who, request, reply);
     }
 
     fn time_out(&mut self, who: usize, request: RequestId) {
         let flight = &self.replicas[who].flights[&request];
-        let reply = self
-            .endpoint
-            .time_out(&flight.key, flight.id.version, &mut self.dice);
+        let reply = self.endpoint.time_out(&flight.riders, &mut self.dice);
         self.end(who, request, reply);
     }
 
     fn end(&mut self, who: usize, request: RequestId, reply: Reply) {
         let flight = self.replicas[who].flights.remove(&request).unwrap();
-        let (id, meaning) = (flight.id, reply.meaning);
-        let owns = self.replicas[who].owns(&flight);
-        self.say(|| {
-            format!(
-                "replica {who}: {} v{} is answered: {meaning:?}",
-                flight.key, id.version
-            )
-        });
+        let Reply { end, meanings, .. } = reply;
+        self.say(|| format!("replica {who}: {request:?} is answered: {meanings:?}"));
         self.watch
-            .failed(who, &flight.model, &flight.key, meaning, self.now);
-        if reply.is_applied_late && self.endpoint.poison_of(&flight.key).is_none() {
-            self.loose.push((flight.key.clone(), id.version));
+            .ended(who, &flight.model, &flight.riders, &meanings, self.now);
+        for (key, version) in reply.applied_late {
+            if self.endpoint.poison_of(&key).is_none() {
+                self.loose.push((key, version));
+            }
         }
-        let replica = &mut self.replicas[who];
-        if owns {
+        let owned: Vec<_> = flight
+            .riders
+            .iter()
+            .map(|rider| self.replicas[who].owns(rider))
+            .collect();
+        for ((rider, meaning), is_owned) in flight.riders.iter().zip(&meanings).zip(&owned) {
             match meaning {
-                Meaning::Delivered => replica.raise_floor(&flight.key, id.version),
-                Meaning::Stale(Some(newer)) => replica.raise_floor(&flight.key, newer),
+                Meaning::Delivered if *is_owned => {
+                    self.replicas[who].raise_floor(&rider.key, rider.id.version);
+                }
+                Meaning::Stale(Some(newer)) if *is_owned => {
+                    self.replicas[who].raise_floor(&rider.key, *newer);
+                }
                 _ => {}
             }
         }
-        if let (Some(seconds), Meaning::Endpoint | Meaning::Unclear) =
-            (reply.retry_after_seconds, meaning)
+        let is_endpoints =
+            |meaning: &Meaning| matches!(meaning, Meaning::Endpoint | Meaning::Unclear);
+        if let Some(seconds) = reply.retry_after_seconds
+            && meanings.iter().any(is_endpoints)
         {
             let asked = Duration::from_secs(seconds).min(super::settings::RETRY_AFTER_MAX);
+            let replica = &mut self.replicas[who];
             replica.hold_until = replica.hold_until.max(self.now + asked);
         }
+        self.note_division(who, &flight, &end, &meanings);
         let exchange = Exchange {
-            end: reply.end,
+            end,
             timings: Timings::default(),
         };
-        let http = flight.http;
-        self.step(
-            who,
-            Event::Answer {
-                request,
-                http,
-                exchange,
-            },
-        );
-        if owns {
-            let breaker = self.breaker(who);
-            self.accounts
-                .ended(who, id, &flight.partition, meaning, breaker.as_ref());
-            self.accounts.see_breaker(who, breaker.as_ref());
+        let answer = Event::Answer {
+            request,
+            http: flight.http,
+            exchange,
+        };
+        self.step(who, answer);
+        let breaker = self.breaker(who);
+        let is_together = flight.riders.len() > 1;
+        for ((rider, meaning), is_owned) in flight.riders.iter().zip(meanings).zip(owned) {
+            if is_owned {
+                let meaning = match meaning {
+                    Meaning::Unclear if is_together => Meaning::Shared,
+                    other => other,
+                };
+                self.accounts
+                    .ended(who, rider.id, &rider.partition, meaning, breaker.as_ref());
+            }
+        }
+        self.accounts.see_breaker(who, breaker.as_ref());
+    }
+
+    /// A request that was refused as a whole: its records go on with fewer others.
+    fn note_division(&mut self, who: usize, flight: &Flight, end: &End, meanings: &[Meaning]) {
+        let End::Answered(answer) = end else { return };
+        if meanings[0] != Meaning::Shared {
+            return;
+        }
+        let company_max = match answer.status {
+            413 => flight.riders.len().div_ceil(2),
+            _ => 1,
+        };
+        for rider in &flight.riders {
+            let key = (rider.id, rider.assignment);
+            self.replicas[who].divided.insert(key, company_max);
         }
     }
 

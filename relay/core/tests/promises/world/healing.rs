@@ -14,6 +14,9 @@ use super::{REPLICAS, World};
 /// Rounds until nothing may be left to do.
 const ROUNDS_MAX: usize = 2_000;
 
+/// What a replica does before it waits for something.
+const TURNS_MAX: usize = 10_000;
+
 /// Rounds with traffic, so that breakers can close again.
 const ROUNDS_WITH_TRAFFIC: usize = 200;
 
@@ -125,7 +128,10 @@ impl World {
     fn work_off(&mut self, who: usize) {
         self.read(who, 64);
         self.step(who, Event::Tick);
+        let mut turns = 0;
         while !self.replicas[who].is_idle() {
+            turns += 1;
+            assert!(turns < TURNS_MAX, "STUCK: replica {who} never gets done");
             if !self.replicas[who].asked.is_empty() {
                 self.serve(who, 0);
             } else if !self.replicas[who].arriving.is_empty() {

@@ -122,9 +122,9 @@ impl World {
                 _ => {}
             }
         }
-        for flight in self.replicas[who].flights.values() {
-            if self.dice.happens(50) && self.endpoint.poison_of(&flight.key).is_none() {
-                self.loose.push((flight.key.clone(), flight.id.version));
+        for rider in self.replicas[who].riders() {
+            if self.dice.happens(50) && self.endpoint.poison_of(&rider.key).is_none() {
+                self.loose.push((rider.key.clone(), rider.id.version));
             }
         }
         self.group.expel(who);

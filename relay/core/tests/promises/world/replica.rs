@@ -19,6 +19,8 @@ pub struct Replica {
     /// The last batch that the store has written, whether the replica heard of it or not.
     pub last_written: u64,
     pub flights: BTreeMap<RequestId, Flight>,
+    /// Records that were refused in company, by the assignment in which they were, and how many may share a request now.
+    pub divided: BTreeMap<(DeliveryId, u64), usize>,
     pub assigned: BTreeMap<Partition, Fetch>,
     /// Per key, the version below which nothing may be sent: what the replica was told when it loaded the partition, and
     /// what was acknowledged to it since.
@@ -43,14 +45,20 @@ pub enum Asked {
 /// A request on its way.
 #[derive(Debug)]
 pub struct Flight {
-    pub id: DeliveryId,
-    pub key: String,
+    pub riders: Vec<Rider>,
     pub model: String,
     pub http: HttpRequest,
+    pub deadline: Duration,
+}
+
+/// A record that a request carries.
+#[derive(Debug, Clone)]
+pub struct Rider {
+    pub id: DeliveryId,
+    pub key: String,
     pub partition: Partition,
     /// The assignment in which it was sent.
     pub assignment: u64,
-    pub deadline: Duration,
 }
 
 /// A partition as its consumer sees it.
@@ -71,6 +79,7 @@ impl Replica {
             arriving: vec![],
             last_written: 0,
             flights: BTreeMap::new(),
+            divided: BTreeMap::new(),
             assigned: BTreeMap::new(),
             floors: BTreeMap::new(),
             is_expelled: false,
@@ -86,11 +95,16 @@ impl Replica {
         !self.is_expelled && !self.is_frozen && !self.is_stopping
     }
 
-    /// Whether a request belongs to an assignment that the replica still has.
-    pub fn owns(&self, flight: &Flight) -> bool {
+    /// Whether a record on its way belongs to an assignment that the replica still has.
+    pub fn owns(&self, rider: &Rider) -> bool {
         self.assigned
-            .get(&flight.partition)
-            .is_some_and(|fetch| fetch.assignment == flight.assignment)
+            .get(&rider.partition)
+            .is_some_and(|fetch| fetch.assignment == rider.assignment)
+    }
+
+    /// All records on their way.
+    pub fn riders(&self) -> impl Iterator<Item = &Rider> {
+        self.flights.values().flat_map(|flight| &flight.riders)
     }
 
     pub fn raise_floor(&mut self, key: &str, version: u64) {

@@ -109,8 +109,29 @@ pub struct Knobs {
     pub buffer_bytes_max: usize,
     /// What the consumer holds already is not sent.
     pub skip_unchanged: bool,
+    /// Records of a request; none where each has one of its own.
+    pub batch: Option<Batch>,
     /// A share of what is produced cannot be decoded.
     pub rubbish_percent: usize,
+}
+
+/// The most that shares a request.
+#[derive(Debug, Clone, Copy)]
+pub struct Batch {
+    pub records: usize,
+    pub bytes: usize,
+    /// Records that the consumer takes at once; more are too large for it.
+    pub digestible: usize,
+}
+
+impl Batch {
+    fn draw(dice: &mut Dice) -> Self {
+        Self {
+            records: dice.pick(&[2, 3, 8]),
+            bytes: dice.pick(&[1 << 20, 1 << 20, 600]),
+            digestible: dice.pick(&[8, 8, 2, 1]),
+        }
+    }
 }
 
 impl Rules {
@@ -130,6 +151,7 @@ impl Rules {
                 parked_max: dice.pick(&[1_000, 1_000, 6]),
                 buffer_bytes_max: dice.pick(&[1 << 20, 1 << 20, 3_000]),
                 skip_unchanged: dice.happens(40),
+                batch: dice.happens(40).then(|| Batch::draw(dice)),
                 rubbish_percent: 0,
             },
         }

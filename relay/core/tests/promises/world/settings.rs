@@ -8,8 +8,8 @@ use relay_core::engine::Limits;
 use relay_core::engine::journal::FlushLimits;
 use relay_core::request::{Body, Url};
 use relay_core::settings::{
-    Breaker, BreakerOpen, Destination, LogBody, Method, Methods, Retention, Retry, Route, Start,
-    Tls,
+    Batching, Breaker, BreakerOpen, Destination, LogBody, Method, Methods, Retention, Retry, Route,
+    Start, Tls,
 };
 use relay_core::verdict::Classify;
 
@@ -40,6 +40,11 @@ pub fn destination(knobs: &Knobs) -> Destination {
         url: Url::parse("http://127.0.0.1:1/").unwrap(),
         methods: Methods::all(Method::Post),
         body: Body::Record,
+        batch: knobs.batch.map(|batch| Batching {
+            records_max: batch.records,
+            wait_max: Duration::from_millis(50),
+            bytes_max: batch.bytes,
+        }),
         headers: vec![],
         grant: None,
         credentials: vec![],
