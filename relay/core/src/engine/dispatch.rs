@@ -168,6 +168,7 @@ impl Engine {
             let lane = self.lanes.entry(delivery.id.key_hash).or_default();
             lane.in_flight = Some(InFlight {
                 version: delivery.id.version,
+                owner: delivery.owner,
                 home: place.home,
                 epoch: place.epoch,
             });

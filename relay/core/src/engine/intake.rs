@@ -116,6 +116,10 @@ impl Engine {
                     delivery.company_max = 1;
                 }
                 delivery.first_failed_at = Some(row.first_failed_at);
+                let lane = self.lanes.get(&delivery.id.key_hash);
+                if lane.is_some_and(|lane| lane.has(&delivery)) {
+                    return self.forget(&delivery);
+                }
                 self.place(delivery, step.now);
             }
             Err(quarantine) => {

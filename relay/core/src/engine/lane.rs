@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
 use std::time::Duration;
 
-use super::delivery::{Delivery, Place};
+use super::delivery::{Delivery, Owner, Place};
 use crate::names::KeyHash;
 use crate::rows::Held;
 
@@ -38,6 +38,25 @@ impl Lane {
         self.in_flight.is_none() && self.waiting.is_none() && self.unflushed == 0
     }
 
+    /// Whether this very delivery is here already: the store may have been asked for it more than once.
+    pub fn has(&self, delivery: &Delivery) -> bool {
+        let is_same = |other: &Delivery| {
+            other.id == delivery.id
+                && other.place == delivery.place
+                && other.owner == delivery.owner
+        };
+        let is_on_its_way = self.in_flight.is_some_and(|flight| {
+            flight.version == delivery.id.version
+                && flight.owner == delivery.owner
+                && flight.is_of(delivery.place)
+        });
+        is_on_its_way
+            || self
+                .waiting
+                .as_ref()
+                .is_some_and(|waiting| is_same(&waiting.delivery))
+    }
+
     /// The waiting delivery, when a request of it may be sent.
     pub fn is_ready(&self) -> bool {
         self.in_flight.is_none()
@@ -52,6 +71,7 @@ impl Lane {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct InFlight {
     pub version: u64,
+    pub owner: Owner,
     pub home: usize,
     pub epoch: u32,
 }

@@ -9,13 +9,20 @@ use relay_core::names::{Partition, Stream};
 use relay_core::proto::Operation;
 use relay_core::record::{Raw, Record};
 use relay_core::rows::{
-    Batch, Held, ParkedEntry, ParkedRow, ParkedState, PartitionState, RecordName, Subject,
+    Batch, Held, ParkedEntry, ParkedReason, ParkedRow, ParkedState, PartitionState, RecordName,
+    Subject,
 };
 use relay_core::time::{Now, Timestamp};
 
 use crate::world::rules::Knobs;
 use crate::world::topics::{Key, Topics};
 use crate::world::{Dice, Rules, settings};
+
+/// A retry that waits for nothing.
+pub const DUE: ParkedState = ParkedState::Parked {
+    reason: ParkedReason::Retry,
+    next_attempt_at: Timestamp::UNIX_EPOCH,
+};
 
 pub struct Desk {
     pub engine: Engine,
@@ -41,6 +48,7 @@ impl Desk {
         let mut dice = Dice::new(1);
         let mut knobs = Rules::calm(&mut dice).knobs;
         knobs.skip_unchanged = false;
+        knobs.batch = None;
         set_up(&mut knobs);
         let destination = Arc::new(settings::destination(&knobs));
         let key = Topics::keys().remove(0);
@@ -162,6 +170,27 @@ impl Desk {
             error: "reset".into(),
             coordinates: record.coordinates.clone(),
         }
+    }
+
+    /// The same as the owner of the partition remembers it.
+    pub fn undelivered(&self, version: usize, state: ParkedState) -> ParkedEntry {
+        let row = self.row(version, state);
+        ParkedEntry {
+            subject: row.subject,
+            state,
+            attempts: row.attempts,
+            charged: row.charged,
+            first_failed_at: row.first_failed_at,
+            coordinates: row.coordinates,
+        }
+    }
+
+    /// The store gives a version back.
+    pub fn give_back(&mut self, version: usize) -> Vec<Action> {
+        self.step(Event::ParkedRead {
+            asked: vec![self.key.delivery_id(version as u64)],
+            rows: vec![self.row(version, DUE)],
+        })
     }
 
     fn stream(&self) -> Stream {

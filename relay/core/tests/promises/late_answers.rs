@@ -1,8 +1,11 @@
 //! The store answers what was asked before: before the partition was given up and came back, or before the record came that
 //! waits for the answer. More may have been acknowledged meanwhile. Found by the simulation: an older version was sent after
-//! a newer one was acknowledged. Nor does a request stand for a record that was read again after it was sent: it may fail.
+//! a newer one was acknowledged; a parked record was taken for another of its version, and removed while it was on its way. Nor does a request stand for a record that was read again after it was sent: it may fail.
 
-use crate::desk::{Desk, answered, asks_for_ledger, asks_for_partition, reset, sends};
+use relay_core::engine::Action;
+use relay_core::rows::ParkedChange;
+
+use crate::desk::{DUE, Desk, answered, asks_for_ledger, asks_for_partition, reset, sends};
 
 #[test]
 fn what_was_loaded_for_an_earlier_assignment_is_loaded_again() {
@@ -50,6 +53,32 @@ fn what_the_ledger_said_before_a_record_came_is_asked_again() {
     assert!(asks_for_ledger(&of_the_earlier));
     let acknowledged = desk.held(2);
     assert!(!sends(&desk.ledger(Some(acknowledged))));
+}
+
+#[test]
+fn a_parked_record_that_comes_twice_is_one() {
+    let mut desk = Desk::new();
+    let parked = desk.undelivered(1, DUE);
+    for _ in 0..2 {
+        desk.lose();
+        desk.assign();
+        let asks = desk.load_with(0, vec![parked.clone()]);
+        assert!(
+            asks.iter()
+                .any(|action| matches!(action, Action::ReadParked { .. }))
+        );
+    }
+    assert!(sends(&desk.give_back(1)));
+    assert!(!sends(&desk.give_back(1)));
+    desk.answer(reset());
+    let (rows, _) = desk.write();
+    let is_kept = |change: &ParkedChange| matches!(change, ParkedChange::Keep(_));
+    assert!(!rows.parked.is_empty() && rows.parked.iter().all(is_kept));
+    assert_eq!(
+        rows.attempts.len(),
+        1,
+        "one attempt, and no other end of it"
+    );
 }
 
 #[test]

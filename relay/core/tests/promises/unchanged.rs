@@ -4,19 +4,11 @@ use std::sync::Arc;
 
 use relay_core::engine::{Action, Event};
 use relay_core::proto::Operation;
-use relay_core::rows::{
-    Batch, Held, Outcome, ParkedChange, ParkedEntry, ParkedReason, ParkedState,
-};
-use relay_core::time::Timestamp;
+use relay_core::rows::{Batch, Held, Outcome, ParkedChange, ParkedState};
 
-use crate::desk::{Desk, answered, answered_with, asks_for_ledger, committed, reset, sends};
+use crate::desk::{DUE, Desk, answered, answered_with, asks_for_ledger, committed, reset, sends};
 
 const UPDATE: Operation = Operation::Update;
-
-const DUE: ParkedState = ParkedState::Parked {
-    reason: ParkedReason::Retry,
-    next_attempt_at: Timestamp::UNIX_EPOCH,
-};
 
 /// The versions of a row, from 1 on; the partition is owned, and everything acknowledged has version 1.
 fn desk(versions: &[(Operation, Option<i64>)]) -> Desk {
@@ -200,7 +192,7 @@ fn a_partition_that_is_given_up_leaves_what_must_be_sent_in_the_store() {
 #[test]
 fn beside_an_older_version_that_is_undelivered_nothing_is_skipped() {
     let mut desk = desk(&[(UPDATE, Some(0)), (UPDATE, Some(1)), (UPDATE, Some(0))]);
-    let exhausted = undelivered(&desk, 2, ParkedState::Exhausted);
+    let exhausted = desk.undelivered(2, ParkedState::Exhausted);
     desk.load_with(1, vec![exhausted]);
     desk.read(3);
     let held = desk.held(1);
@@ -211,7 +203,7 @@ fn beside_an_older_version_that_is_undelivered_nothing_is_skipped() {
 fn what_is_read_from_the_store_stays_there_until_the_newer_version_has_ended() {
     for is_first in [true, false] {
         let mut desk = desk(&[(UPDATE, Some(0)), (UPDATE, Some(1)), (UPDATE, Some(0))]);
-        let due = undelivered(&desk, 2, DUE);
+        let due = desk.undelivered(2, DUE);
         desk.load_with(1, vec![due]);
         let held = desk.held(1);
         desk.read(3);
@@ -240,7 +232,7 @@ fn what_is_read_from_the_store_stays_there_until_the_newer_version_has_ended() {
 #[test]
 fn what_takes_the_place_of_one_from_the_store_goes_to_the_store() {
     let mut desk = desk(&[(UPDATE, Some(0)), (UPDATE, Some(1)), (UPDATE, Some(0))]);
-    let due = undelivered(&desk, 2, DUE);
+    let due = desk.undelivered(2, DUE);
     desk.load_with(1, vec![due]);
     desk.step(Event::Paused {
         words: Some("by a person".into()),
@@ -277,18 +269,6 @@ fn a_consumer_that_holds_something_newer_leaves_the_key_suspect() {
         panic!("{rows:?}")
     };
     assert_eq!((entry.version, entry.is_suspect), (2, true));
-}
-
-fn undelivered(desk: &Desk, version: usize, state: ParkedState) -> ParkedEntry {
-    let row = desk.row(version, state);
-    ParkedEntry {
-        subject: row.subject,
-        state,
-        attempts: row.attempts,
-        charged: row.charged,
-        first_failed_at: row.first_failed_at,
-        coordinates: row.coordinates,
-    }
 }
 
 fn flushed(actions: &[Action]) -> Arc<Batch> {
