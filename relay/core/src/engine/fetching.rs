@@ -49,7 +49,12 @@ impl Engine {
     }
 
     pub(super) fn steer_fetching(&mut self, step: &mut Step<'_>) {
-        let is_held = self.hold().is_some() || self.mode != Mode::Running;
+        let hold = self.hold();
+        let has_no_room = match hold {
+            // What cannot be decoded would be kept at once, and then the next.
+            Some(Hold::Store | Hold::Buffer | Hold::ParkedMax) => true,
+            Some(Hold::Paused | Hold::RetryAfter) | None => self.mode != Mode::Running,
+        };
         let held_routes: Vec<bool> = (0..self.routes.len())
             .map(|route| self.is_route_held(route))
             .collect();
@@ -58,7 +63,12 @@ impl Engine {
                 // Paused by who assigned it.
                 Phase::Away | Phase::Loading { .. } => continue,
                 Phase::Draining => true,
-                Phase::Owned => is_held || held_routes[home.route],
+                Phase::Owned if has_no_room => true,
+                // One record is read all the same: its age is the lag.
+                Phase::Owned => {
+                    let is_held = hold.is_some() || held_routes[home.route];
+                    is_held && home.offsets.open_count() > 0
+                }
             };
             if pauses == home.is_paused {
                 continue;

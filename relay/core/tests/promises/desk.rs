@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use relay_core::engine::view::View;
 use relay_core::engine::{Action, Engine, Event, RequestId};
 use relay_core::exchange::{Answer, End, ErrorClass, Exchange, HttpRequest, Timings};
 use relay_core::names::{Partition, Stream};
@@ -191,6 +192,10 @@ impl Desk {
             asked: vec![self.key.delivery_id(version as u64)],
             rows: vec![self.row(version, DUE)],
         })
+    }
+
+    pub fn view(&self) -> View {
+        self.engine.view(self.now)
     }
 
     fn stream(&self) -> Stream {

@@ -12,6 +12,7 @@
 //!
 //! At its end everything works again, and everything must arrive (STUCK, LOST). `bin/test sim --seeds N` plays more.
 mod desk;
+mod held;
 mod late_answers;
 mod seeds;
 mod unchanged;

@@ -58,6 +58,8 @@ pub struct World {
     watch: BreakerWatch,
     /// Assignments so far.
     assignments: u64,
+    /// What people want of the destination.
+    is_paused: bool,
     pub steps: usize,
     /// What happened, line by line; none while nobody reads it.
     pub trace: Option<Vec<String>>,
@@ -77,6 +79,7 @@ impl World {
             late_batches: vec![],
             now: Duration::ZERO,
             assignments: 0,
+            is_paused: false,
             steps: 0,
             trace: None,
             rules,

@@ -64,6 +64,10 @@ impl World {
             "MEMORY: more than {} requests are in flight",
             knobs.concurrency
         );
+        assert!(
+            !self.replicas[who].is_paused,
+            "NEIGHBOUR: a request leaves although people have paused the destination"
+        );
         let records_max = knobs.batch.map_or(1, |batch| batch.records);
         assert!(
             cargo.records.len() <= records_max,

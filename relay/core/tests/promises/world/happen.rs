@@ -65,6 +65,11 @@ impl World {
                 }
             }
             Happening::PersonRetries => self.person_retries(who),
+            Happening::PauseSwitch => {
+                self.is_paused = !self.is_paused;
+                let is_paused = self.is_paused;
+                self.say(|| format!("a person says that the destination is paused: {is_paused}"));
+            }
         }
     }
 
@@ -302,6 +307,9 @@ impl World {
             .push(Asked::ManualRetries(partitions));
         let undelivered = self.store.undelivered().count() as u64;
         self.step(who, Event::Counted { undelivered });
+        self.replicas[who].is_paused = self.is_paused;
+        let words = self.is_paused.then(|| "they migrate".into());
+        self.step(who, Event::Paused { words });
     }
 
     fn person_retries(&mut self, who: usize) {

@@ -34,6 +34,7 @@ impl World {
         for (key, version) in std::mem::take(&mut self.loose) {
             self.endpoint.apply(&key, version);
         }
+        self.is_paused = false;
         for replica in &mut self.replicas {
             replica.is_frozen = false;
             replica.clock_error = 0;

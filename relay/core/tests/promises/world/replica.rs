@@ -29,6 +29,8 @@ pub struct Replica {
     pub is_expelled: bool,
     pub is_frozen: bool,
     pub is_stopping: bool,
+    /// It was told that people have paused the destination.
+    pub is_paused: bool,
     /// A `Retry-After` asks for silence until then.
     pub hold_until: Duration,
     /// How far its wall clock is wrong, in seconds.
@@ -85,6 +87,7 @@ impl Replica {
             is_expelled: false,
             is_frozen: false,
             is_stopping: false,
+            is_paused: false,
             hold_until: Duration::ZERO,
             clock_error: 0,
         }

@@ -53,6 +53,8 @@ pub enum Happening {
     LateApply,
     /// A person retries an undelivered record.
     PersonRetries,
+    /// A person pauses the destination, or lets it go on.
+    PauseSwitch,
 }
 
 /// What happens anyway, by weight.
@@ -68,7 +70,7 @@ const ALWAYS: [(Happening, usize); 8] = [
 ];
 
 /// Kinds of fault, each with what undoes it: a seed takes all of one or nothing.
-const FAULTS: [&[Happening]; 13] = [
+const FAULTS: [&[Happening]; 14] = [
     &[Happening::Rebalance],
     &[Happening::Crash],
     &[Happening::Crash, Happening::LateWrite],
@@ -82,6 +84,7 @@ const FAULTS: [&[Happening]; 13] = [
     &[Happening::SetClock],
     &[Happening::LateApply],
     &[Happening::PersonRetries],
+    &[Happening::PauseSwitch, Happening::LookOut],
 ];
 
 /// The rules of one world.

@@ -1,0 +1,46 @@
+//! What is held tells how late it is: a partition of which nothing was read yet has a lag, too.
+
+use relay_core::engine::{Action, Event};
+
+use crate::desk::{Desk, answered, sends};
+
+#[test]
+fn a_held_partition_reads_until_it_has_a_record_whose_age_is_its_lag() {
+    let mut desk = Desk::new();
+    desk.step(Event::Paused {
+        words: Some("they migrate".into()),
+    });
+    desk.assign();
+    assert_eq!(fetches(&desk.load(0)), Some(true));
+    let read = desk.read(1);
+    assert_eq!(fetches(&read), Some(false));
+    assert!(!sends(&read));
+    assert!(desk.view().oldest_open.is_some());
+
+    assert!(sends(&desk.step(Event::Paused { words: None })));
+    desk.answer(answered(200));
+    let (_, actions) = desk.write();
+    assert_eq!(
+        fetches(&actions),
+        None,
+        "it has been fetched since the pause ended"
+    );
+}
+
+#[test]
+fn nothing_is_read_where_there_is_no_room_for_what_cannot_be_decoded() {
+    let mut desk = Desk::of(|knobs| knobs.parked_max = 1);
+    desk.step(Event::Counted { undelivered: 1 });
+    desk.assign();
+    assert_eq!(fetches(&desk.load(0)), None);
+}
+
+/// Whether the partition is fetched from now on; none where that does not change.
+fn fetches(actions: &[Action]) -> Option<bool> {
+    let change = |action: &Action| match action {
+        Action::Resume { .. } => Some(true),
+        Action::Pause { .. } => Some(false),
+        _ => None,
+    };
+    actions.iter().rev().find_map(change)
+}
