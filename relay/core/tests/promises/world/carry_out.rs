@@ -65,7 +65,7 @@ impl World {
             knobs.concurrency
         );
         assert!(
-            !self.replicas[who].is_paused,
+            self.replicas[who].paused.is_none(),
             "NEIGHBOUR: a request leaves although people have paused the destination"
         );
         let records_max = knobs.batch.map_or(1, |batch| batch.records);

@@ -307,8 +307,9 @@ impl World {
             .push(Asked::ManualRetries(partitions));
         let undelivered = self.store.undelivered().count() as u64;
         self.step(who, Event::Counted { undelivered });
-        self.replicas[who].is_paused = self.is_paused;
-        let words = self.is_paused.then(|| "they migrate".into());
+        let paused = self.is_paused.then_some("they migrate");
+        self.replicas[who].paused = paused;
+        let words = paused.map(Into::into);
         self.step(who, Event::Paused { words });
     }
 

@@ -29,8 +29,8 @@ pub struct Replica {
     pub is_expelled: bool,
     pub is_frozen: bool,
     pub is_stopping: bool,
-    /// It was told that people have paused the destination.
-    pub is_paused: bool,
+    /// The words in which it was told that people have paused the destination.
+    pub paused: Option<&'static str>,
     /// A `Retry-After` asks for silence until then.
     pub hold_until: Duration,
     /// How far its wall clock is wrong, in seconds.
@@ -87,7 +87,7 @@ impl Replica {
             is_expelled: false,
             is_frozen: false,
             is_stopping: false,
-            is_paused: false,
+            paused: None,
             hold_until: Duration::ZERO,
             clock_error: 0,
         }
