@@ -40,12 +40,19 @@ impl Database {
 
     /// The rows of a query, every value as the text psql would show.
     pub fn rows(&self, sql: &str) -> Vec<Vec<Option<String>>> {
+        self.rows_unless_down(sql).unwrap()
+    }
+
+    /// The same of a server that may be away.
+    ///
+    /// # Errors
+    /// What the server, or its absence, says.
+    pub fn rows_unless_down(&self, sql: &str) -> Result<Vec<Vec<Option<String>>>, sqlx::Error> {
         block_on(async || {
-            let mut connection = connect(&self.url).await;
-            let found = sqlx::raw_sql(sql).fetch_all(&mut connection).await;
-            let rows = found.unwrap().iter().map(texts).collect();
-            connection.close().await.unwrap();
-            rows
+            let mut connection = PgConnectOptions::from_str(&self.url)?.connect().await?;
+            let found = sqlx::raw_sql(sql).fetch_all(&mut connection).await?;
+            connection.close().await?;
+            Ok(found.iter().map(texts).collect())
         })
     }
 

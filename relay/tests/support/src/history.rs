@@ -8,11 +8,11 @@ use crate::stub_server::Request;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Exchange {
     pub request: Request,
-    /// None while it is under way, and when the server cut the connection.
+    /// None while it is under way, and when the server gave no whole answer.
     pub status: Option<u16>,
     /// Position of the arrival among all arrivals and answers.
     pub arrived: u64,
-    /// Position of the answer among all arrivals and answers.
+    /// Position of the answer, or of the end of the connection without one, among all arrivals and answers.
     pub answered: Option<u64>,
 }
 
@@ -26,8 +26,8 @@ impl Exchange {
         }
     }
 
-    pub(crate) fn answer(&mut self, status: u16, answered: u64) {
-        self.status = Some(status);
+    pub(crate) fn answer(&mut self, status: Option<u16>, answered: u64) {
+        self.status = status;
         self.answered = Some(answered);
     }
 

@@ -1,10 +1,11 @@
 //! A TCP server that speaks HTTP only as far as a test wants it to.
 
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{BufRead, BufReader, Error, ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
+use std::time::Duration;
 
 /// Listens on a free loopback port; each connection is served by the test's own function on a thread.
 pub struct RawServer {
@@ -133,6 +134,15 @@ impl Conversation {
     pub fn wait_until_closed(mut self) {
         let mut rest = [0; 4096];
         while matches!(self.reader.read(&mut rest), Ok(count) if count > 0) {}
+    }
+
+    /// Whether the client closes, or says anything, before that long.
+    pub fn is_closed_within(&mut self, limit: Duration) -> bool {
+        let stream = self.reader.get_mut();
+        stream.set_read_timeout(Some(limit)).unwrap();
+        let is_waiting =
+            |error: &Error| matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut);
+        !matches!(stream.read(&mut [0]), Err(error) if is_waiting(&error))
     }
 
     /// Says no more, but goes on listening.

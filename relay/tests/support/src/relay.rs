@@ -1,7 +1,7 @@
 //! The real relay as a process.
 
 mod config;
-mod http;
+pub mod http;
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -110,6 +110,11 @@ impl RelayProcess {
         wait_for("the end of the relay", limit, || {
             self.child.try_wait().unwrap()
         })
+    }
+
+    /// How it ended, once it has.
+    pub fn ended(&mut self) -> Option<ExitStatus> {
+        self.child.try_wait().unwrap()
     }
 
     pub fn pid(&self) -> u32 {

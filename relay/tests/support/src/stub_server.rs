@@ -12,10 +12,14 @@ use std::time::Duration;
 pub use answer::Answer;
 pub use request::Request;
 
+use self::answer::Manner;
 use crate::history::Exchange;
 use crate::port::free_port;
 use crate::raw_server::Conversation;
 use crate::wait::wait_until;
+
+/// Between the bytes of an answer that drips.
+const DRIP: Duration = Duration::from_secs(1);
 
 type Program = dyn Fn(&Request) -> Answer + Send + Sync;
 
@@ -164,7 +168,7 @@ impl Shared {
         (state.exchanges.len() - 1, state.program.clone())
     }
 
-    fn note_answer(&self, position: usize, request: &Request, status: u16) {
+    fn note_answer(&self, position: usize, request: &Request, status: Option<u16>) {
         let mut state = self.lock();
         state.clock += 1;
         let answered = state.clock;
@@ -203,12 +207,44 @@ fn serve(mut conversation: Conversation, shared: &Shared) {
         let (position, program) = shared.note_request(&mut request);
         let answer = program(&request);
         thread::sleep(answer.delay);
-        let Some(bytes) = answer.bytes() else {
-            return;
-        };
-        // Noted first: once the relay has the answer it may send the next request of the key.
-        shared.note_answer(position, &request, answer.status);
-        if !conversation.say(bytes) {
+        let note = || shared.note_answer(position, &request, answer.said_status());
+        // Noted before anything is said: once the relay has the answer it may send the next request of the key.
+        match answer.manner {
+            Manner::Whole => {
+                note();
+                if !conversation.say(answer.bytes()) {
+                    return;
+                }
+            }
+            Manner::Cut => return note(),
+            Manner::BrokenOff => {
+                note();
+                let bytes = answer.bytes();
+                // One who has closed already hears nothing, which is as well.
+                let _ = conversation.say(&bytes[..bytes.len() - 1]);
+                return;
+            }
+            Manner::Rubbish => {
+                note();
+                let _ = conversation.say(answer.bytes());
+                return;
+            }
+            Manner::Silent => {
+                conversation.wait_until_closed();
+                return note();
+            }
+            Manner::Dripping => {
+                drip(&mut conversation, &answer.bytes());
+                return note();
+            }
+        }
+    }
+}
+
+/// Says a byte, waits a second, and so on, until the other side has closed.
+fn drip(conversation: &mut Conversation, bytes: &[u8]) {
+    for byte in bytes {
+        if !conversation.say([*byte]) || conversation.is_closed_within(DRIP) {
             return;
         }
     }

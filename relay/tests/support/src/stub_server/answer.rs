@@ -10,7 +10,23 @@ pub struct Answer {
     pub body: Vec<u8>,
     /// How long the consumer takes.
     pub delay: Duration,
-    is_cut: bool,
+    pub(super) manner: Manner,
+}
+
+/// How an answer is said.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Manner {
+    Whole,
+    /// The connection is closed without a word.
+    Cut,
+    /// The connection is closed in the middle of the body.
+    BrokenOff,
+    /// Nothing is said until the other side has closed.
+    Silent,
+    /// A byte a second, until the other side has closed.
+    Dripping,
+    /// Something that is not HTTP.
+    Rubbish,
 }
 
 impl Answer {
@@ -20,7 +36,7 @@ impl Answer {
             headers: Vec::new(),
             body: Vec::new(),
             delay: Duration::ZERO,
-            is_cut: false,
+            manner: Manner::Whole,
         }
     }
 
@@ -31,9 +47,33 @@ impl Answer {
 
     /// Closes the connection without a word.
     pub fn cut() -> Self {
+        Self::in_the_manner(Manner::Cut)
+    }
+
+    /// Closes the connection in the middle of the body.
+    pub fn broken_off() -> Self {
+        Self::in_the_manner(Manner::BrokenOff)
+    }
+
+    /// Takes the request and never answers.
+    pub fn silent() -> Self {
+        Self::in_the_manner(Manner::Silent)
+    }
+
+    /// Says one byte a second.
+    pub fn dripping() -> Self {
+        Self::in_the_manner(Manner::Dripping)
+    }
+
+    /// Says something that is not HTTP.
+    pub fn rubbish() -> Self {
+        Self::in_the_manner(Manner::Rubbish)
+    }
+
+    fn in_the_manner(manner: Manner) -> Self {
         Self {
-            is_cut: true,
-            ..Self::status(0)
+            manner,
+            ..Self::ok()
         }
     }
 
@@ -60,14 +100,19 @@ impl Answer {
         self
     }
 
-    pub(super) fn bytes(&self) -> Option<Vec<u8>> {
-        if self.is_cut {
-            return None;
+    /// The status that the other side gets to hear; none where it hears no whole answer.
+    pub(super) fn said_status(&self) -> Option<u16> {
+        (self.manner == Manner::Whole).then_some(self.status)
+    }
+
+    pub(super) fn bytes(&self) -> Vec<u8> {
+        if self.manner == Manner::Rubbish {
+            return b"\x16\x03\x01 no such thing\r\n\r\n".to_vec();
         }
         let line = |(name, value): &(String, String)| format!("{name}: {value}\r\n");
         let headers: String = self.headers.iter().map(line).collect();
         let (status, length) = (self.status, self.body.len());
         let head = format!("HTTP/1.1 {status} -\r\n{headers}content-length: {length}\r\n\r\n");
-        Some([head.as_bytes(), &self.body].concat())
+        [head.as_bytes(), &self.body].concat()
     }
 }
