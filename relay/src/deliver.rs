@@ -22,7 +22,7 @@ pub use self::desk::{Desk, DeskSettings};
 use crate::chance::Chance;
 use crate::clock::Clock;
 use crate::http::{Finished, Job};
-use crate::kafka::KafkaFailure;
+use crate::kafka::{Counted, KafkaFailure};
 use crate::keeper::{self, Kept};
 use crate::metrics::Metrics;
 use crate::status::{Heartbeat, Status};
@@ -46,6 +46,7 @@ pub enum Input {
     Finished(Vec<Finished>),
     /// Boxed: rarer than requests, and larger.
     Kept(Box<Kept>),
+    Counted(Counted),
     /// Drain and stop.
     Stop,
 }
@@ -59,6 +60,12 @@ impl From<Vec<Finished>> for Input {
 impl From<Kept> for Input {
     fn from(kept: Kept) -> Self {
         Self::Kept(Box::new(kept))
+    }
+}
+
+impl From<Counted> for Input {
+    fn from(counted: Counted) -> Self {
+        Self::Counted(counted)
     }
 }
 
@@ -186,6 +193,13 @@ impl Deliver {
                 }
             }
             Input::Kept(kept) => self.take_kept(*kept, now),
+            Input::Counted(Counted {
+                destination,
+                partitions,
+            }) => {
+                let event = Event::PartitionsCounted { partitions };
+                self.desks[destination].step(event, now, &mut self.chance);
+            }
             Input::Stop => {
                 self.edges.status.drain();
                 for desk in &mut self.desks {

@@ -2,6 +2,7 @@
 //!
 //! - [`consumer`]: records and rebalances in, commits, pauses and releases out
 //! - [`group`]: what librdkafka calls back
+//! - [`partitions`]: how many there are, for what replicas share by them
 //! - [`start`]: where a group that never had offsets begins
 //! - [`strays`]: partitions that nobody owns
 //!
@@ -10,12 +11,14 @@
 //! closes answers the last rebalance at once, or closing would wait for itself.
 pub mod consumer;
 mod group;
+mod partitions;
 mod start;
 mod strays;
 
 use rdkafka::error::KafkaError;
 
 pub use consumer::{Arrival, Consumer};
+pub use partitions::{Counted, watch_partitions};
 pub use strays::Strays;
 
 /// Why a consumer cannot go on.

@@ -48,6 +48,7 @@ pub enum HeldFor {
     Paused,
     Breaker,
     RetryAfter,
+    RateLimit,
     ParkedMax,
     Buffer,
 }
@@ -58,6 +59,7 @@ impl HeldFor {
             Self::Paused => "paused",
             Self::Breaker => "breaker",
             Self::RetryAfter => "retry_after",
+            Self::RateLimit => "rate_limit",
             Self::ParkedMax => "parked_max",
             Self::Buffer => "buffer",
         }

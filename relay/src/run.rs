@@ -5,6 +5,7 @@
 //! thread http      requests out, answers in
 //! thread store     the log, the ledger, what is parked
 //! thread admin     API, health, metrics
+//! thread counts    partitions, which a rate limit is shared by
 //! main             waits for the end, or for a signal
 //! ```
 use std::sync::Arc;
@@ -23,7 +24,7 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::deliver::{Deliver, Desk, DeskSettings, Edges, Input};
 use crate::http;
-use crate::kafka::{KafkaFailure, Strays};
+use crate::kafka::{self, KafkaFailure, Strays};
 use crate::keeper::Keeper;
 use crate::metrics::Metrics;
 use crate::status::Status;
@@ -123,6 +124,8 @@ impl Running {
         let keeper = keeper
             .spawn(inputs.clone())
             .context("cannot start the thread store")?;
+        kafka::watch_partitions(&config.kafka, &destinations, inputs.clone())
+            .context("cannot start the thread counts")?;
         let edges = Edges {
             inputs: arriving,
             http: http.jobs().clone(),

@@ -36,6 +36,7 @@ fn a_short_file_is_completed_by_the_built_in_defaults() {
     assert_eq!(config.store.url.kind(), StoreKind::Sqlite);
     let billing = &config.destinations[0];
     assert_eq!(billing.concurrency, 64);
+    assert!(billing.rate_limit <= 0.0, "no limit");
     assert_eq!(billing.lag_target, Duration::from_secs(60));
     assert_eq!(billing.retention.failure, Duration::from_secs(30 * 86_400));
     let route = billing.route_of("Vehicle");
@@ -808,7 +809,22 @@ const WRONG_VALUES: &[(&str, &str)] = &[
         "egress = { allowed = [] }",
         "egress.allowed is unknown (did you mean allow?)",
     ),
-    ("rate_limit = 5", "rate_limit is unknown (the nearest is"),
+    (
+        "rate_limit = -1",
+        "rate_limit must be a number from 0 to 1000000, not -1",
+    ),
+    (
+        "rate_limit = \"5/s\"",
+        "rate_limit must be a number from 0 to 1000000, not \"5/s\"",
+    ),
+    (
+        "rate_limt = 5",
+        "rate_limt is unknown (did you mean rate_limit?)",
+    ),
+    (
+        "routes = { Vehicle = { rate_limit = 5 } }",
+        "routes.Vehicle.rate_limit is unknown (the nearest is",
+    ),
     (
         "skip_unchanged = \"yes\"",
         "skip_unchanged must be true or false, not \"yes\"",

@@ -24,6 +24,7 @@ mod lane;
 pub mod offsets;
 mod ownership;
 mod parked;
+pub mod rate;
 mod table;
 mod unchanged;
 mod upkeep;
@@ -38,6 +39,7 @@ pub use self::event::{Action, Event, KafkaRecord, RequestId};
 use self::journal::{FlushLimits, Journal};
 use self::lane::Lanes;
 use self::parked::Parked;
+use self::rate::Rate;
 use self::table::{Home, RouteState};
 use crate::names::{KeyHash, Partition};
 use crate::settings::Destination;
@@ -79,6 +81,9 @@ pub struct Engine {
     paused: Option<Arc<str>>,
     /// A `Retry-After` holds the whole destination until then.
     hold_until: Option<Duration>,
+    rate: Rate,
+    /// More was read than the rate limit lets through for a while.
+    is_read_ahead: bool,
     /// What the store counted last, over all replicas.
     undelivered: u64,
     buffered_bytes: usize,
@@ -107,6 +112,8 @@ impl Engine {
     pub fn new(settings: Arc<Destination>, limits: Limits) -> Self {
         Self {
             journal: Journal::new(limits.flush),
+            rate: Rate::new(settings.rate_limit),
+            is_read_ahead: false,
             settings,
             limits,
             mode: Mode::Running,
@@ -150,6 +157,7 @@ impl Engine {
             Event::ManualRetries { entries } => self.on_manual_retries(entries, &step),
             Event::Paused { words } => self.paused = words,
             Event::Counted { undelivered } => self.undelivered = undelivered,
+            Event::PartitionsCounted { partitions } => self.rate.count(partitions),
             Event::Answer {
                 request,
                 http,

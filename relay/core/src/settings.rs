@@ -26,6 +26,8 @@ pub struct Destination {
     pub tls: Tls,
     /// Most requests in flight from this replica.
     pub concurrency: usize,
+    /// Most requests a second of the whole group; 0 for no limit.
+    pub rate_limit: f64,
     /// Most undelivered records in the store before consumption holds.
     pub parked_max: u64,
     /// A lag above it makes the destination late, for people.

@@ -124,6 +124,7 @@ fn read(
         tls: own.tls,
         response_bytes_max: own.response_bytes_max,
         concurrency: own.concurrency,
+        rate_limit: own.rate_limit,
         parked_max: own.parked_max,
         lag_target: own.lag_target,
         retention: own.retention,
@@ -143,6 +144,9 @@ fn read_or(section: &Section<'_>, key: &'static str, default: bool) -> Option<bo
     Some(default)
 }
 
+/// Requests a second. More than any relay sends.
+const RATE_MAX: f64 = 1_000_000.0;
+
 const LAG_TARGETS: std::ops::RangeInclusive<Duration> =
     Duration::from_millis(100)..=Duration::from_secs(7 * 86_400);
 
@@ -152,6 +156,7 @@ struct Own {
     connect_timeout: Duration,
     response_bytes_max: usize,
     concurrency: usize,
+    rate_limit: f64,
     parked_max: u64,
     lag_target: Duration,
     retention: Retention,
@@ -180,6 +185,7 @@ fn read_own(section: &Section<'_>, retry: &Section<'_>, breaker: &Section<'_>) -
     let connect_timeout = section.duration("connect_timeout", TIMEOUT_LIMITS);
     let response_bytes_max = section.size("response_max", 1 << 10..=16 << 20);
     let concurrency = section.integer("concurrency", 1..=4096);
+    let rate_limit = section.number("rate_limit", 0.0..=RATE_MAX);
     let parked_max = section.integer("parked_max", 1..=10_000_000);
     let lag_target = section.duration("lag_target", LAG_TARGETS);
     let retention = read_retention(&section.section("retention"));
@@ -192,6 +198,7 @@ fn read_own(section: &Section<'_>, retry: &Section<'_>, breaker: &Section<'_>) -
         connect_timeout: connect_timeout?,
         response_bytes_max: usize::try_from(response_bytes_max?).unwrap_or(usize::MAX),
         concurrency: concurrency? as usize,
+        rate_limit: rate_limit?,
         parked_max: u64::from(parked_max?),
         lag_target: lag_target?,
         retention: retention?,

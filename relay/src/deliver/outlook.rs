@@ -123,6 +123,7 @@ fn held_for(view: &View) -> Option<HeldFor> {
     match view.hold? {
         Hold::Paused => Some(HeldFor::Paused),
         Hold::RetryAfter => Some(HeldFor::RetryAfter),
+        Hold::RateLimit => Some(HeldFor::RateLimit),
         Hold::ParkedMax => Some(HeldFor::ParkedMax),
         Hold::Buffer => Some(HeldFor::Buffer),
         // A store that is down is the relay's own trouble, told by readiness.

@@ -32,8 +32,12 @@ impl Engine {
         if !self.may_send() {
             return;
         }
+        self.refill_rate(step.now.monotonic);
         let mut passed_over = 0;
-        while passed_over < self.routes.len() && self.flights.len() < self.settings.concurrency {
+        while passed_over < self.routes.len()
+            && self.flights.len() < self.settings.concurrency
+            && self.rate.allows()
+        {
             let route = self.next_route % self.routes.len();
             self.next_route = (route + 1) % self.routes.len();
             let sent = match self.routes[route].breaker.state() {
@@ -174,6 +178,7 @@ impl Engine {
             });
             self.homes[place.home].flights += 1;
         }
+        self.rate.spend();
         let request = RequestId(self.next_request);
         self.next_request += 1;
         let flight = Flight {

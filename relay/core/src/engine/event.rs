@@ -53,6 +53,8 @@ pub enum Event {
     Paused { words: Option<Arc<str>> },
     /// The store counted this destination's undelivered records.
     Counted { undelivered: u64 },
+    /// So many partitions does the destination have, over all replicas.
+    PartitionsCounted { partitions: usize },
     /// A request ended.
     Answer {
         request: RequestId,

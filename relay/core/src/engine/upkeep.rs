@@ -29,6 +29,7 @@ impl Engine {
     pub fn next_timer(&self, now: Duration) -> Option<Duration> {
         let mut timers = vec![self.hold_until, self.journal.next_timer(), self.commit_at];
         timers.push(self.waits.first().map(|(due, _)| *due));
+        timers.push(self.rate_allows_at());
         for (index, route) in self.routes.iter().enumerate() {
             let due = self.parked.next_due(index);
             timers.push(match route.breaker.state() {
@@ -38,7 +39,11 @@ impl Engine {
                     due.into_iter().chain(gathered).min()
                 }
                 State::Open { until } => Some(until),
-                State::HalfOpen { is_probing, .. } if is_probing || !self.may_send() => None,
+                State::HalfOpen { is_probing, .. }
+                    if is_probing || !self.may_send() || !self.rate.allows() =>
+                {
+                    None
+                }
                 State::HalfOpen { since, .. } => {
                     let wait = Some(Self::probe_wait_ends(since)).filter(|ends| *ends > now);
                     wait.or(due.filter(|_| !route.is_loading_probe))
@@ -144,6 +149,6 @@ impl Engine {
     }
 
     fn may_send_more(&self) -> bool {
-        self.may_send() && self.flights.len() < self.settings.concurrency
+        self.may_send() && self.rate.allows() && self.flights.len() < self.settings.concurrency
     }
 }

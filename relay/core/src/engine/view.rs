@@ -45,7 +45,9 @@ impl Engine {
         View {
             in_flight: self.flights.len(),
             buffered_bytes: self.buffered_bytes,
-            hold: self.hold(),
+            hold: self
+                .hold()
+                .or_else(|| self.waits_for_rate().then_some(Hold::RateLimit)),
             paused: self.paused.clone(),
             breaker: self.breaker_view(now),
             oldest_open: owned().filter_map(|home| home.offsets.oldest()).min(),

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use relay_core::engine::fetching::Hold;
 use relay_core::engine::view::View;
 use relay_core::engine::{Action, Engine, Event, RequestId};
 use relay_core::exchange::{Answer, End, ErrorClass, Exchange, HttpRequest, Timings};
@@ -50,6 +51,7 @@ impl Desk {
         let mut knobs = Rules::calm(&mut dice).knobs;
         knobs.skip_unchanged = false;
         knobs.batch = None;
+        knobs.rate_limit = 0.0;
         set_up(&mut knobs);
         let destination = Arc::new(settings::destination(&knobs));
         let key = Topics::keys().remove(0);
@@ -68,6 +70,31 @@ impl Desk {
     pub fn produce(&mut self, operation: Operation, state: Option<i64>) {
         self.topics
             .produce_as(&self.key, operation, state, &mut self.dice);
+    }
+
+    /// The next version is of a row of its own.
+    pub fn produce_key(&mut self, name: &str) {
+        let key = Key {
+            name: name.into(),
+            ..self.key.clone()
+        };
+        self.topics
+            .produce_as(&key, Operation::Update, Some(0), &mut self.dice);
+    }
+
+    /// Time passes.
+    pub fn pass(&mut self, time: Duration) -> Vec<Action> {
+        self.now += time;
+        self.step(Event::Tick)
+    }
+
+    /// When it wants to be woken.
+    pub fn next_timer(&self) -> Option<Duration> {
+        self.engine.next_timer(self.now)
+    }
+
+    pub fn hold(&self) -> Option<Hold> {
+        self.engine.view(self.now).hold
     }
 
     pub fn step(&mut self, event: Event) -> Vec<Action> {

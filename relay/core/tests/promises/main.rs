@@ -7,13 +7,14 @@
 //! - ORDER: at most one request of a key is in flight, and none is older than what was acknowledged
 //! - LOST: no committed offset passes a record that has neither ended in the log nor is undelivered in the store
 //! - BUDGET: attempts are counted exactly, and charged ones never exceed 1 + `max_retries`
-//! - NEIGHBOUR: breakers open only because of several keys, and a `Retry-After` is respected
+//! - NEIGHBOUR: breakers open only because of several keys, a `Retry-After` is respected, and so is a rate limit
 //! - MEMORY: what waits for the store or the consumer is bounded
 //!
 //! At its end everything works again, and everything must arrive (STUCK, LOST). `bin/test sim --seeds N` plays more.
 mod desk;
 mod held;
 mod late_answers;
+mod rate;
 mod seeds;
 mod unchanged;
 mod world;

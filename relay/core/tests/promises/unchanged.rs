@@ -190,6 +190,22 @@ fn a_partition_that_is_given_up_leaves_what_must_be_sent_in_the_store() {
 }
 
 #[test]
+fn what_a_request_of_an_earlier_assignment_brought_does_not_stand_for_the_ledger() {
+    let mut desk = desk(&[(UPDATE, Some(0)), (UPDATE, Some(1)), (UPDATE, Some(0))]);
+    desk.load(0);
+    desk.read(1);
+    assert!(sends(&desk.ledger(None)));
+    desk.lose();
+    // Another replica had the partition meanwhile, and the second version was acknowledged to it.
+    desk.assign();
+    desk.load(2);
+    assert!(asks_for_ledger(&desk.read(3)));
+    assert!(!sends(&desk.answer(answered(200))));
+    let held = desk.held(2);
+    assert!(sends(&desk.ledger(Some(held))));
+}
+
+#[test]
 fn beside_an_older_version_that_is_undelivered_nothing_is_skipped() {
     let mut desk = desk(&[(UPDATE, Some(0)), (UPDATE, Some(1)), (UPDATE, Some(0))]);
     let exhausted = desk.undelivered(2, ParkedState::Exhausted);

@@ -3,7 +3,7 @@
 //! - [`rules`]: what may happen in this seed, and how often
 //! - [`happen`], [`members`]: one step of it; [`group`], [`store`], [`endpoint`] and [`topics`] play their parts
 //! - [`carry_out`]: what an engine asks for, and what is checked of it
-//! - [`accounts`], [`breaker_watch`]: the world's own count, against which the engine's is held
+//! - [`accounts`], [`breaker_watch`], [`rate_watch`]: the world's own count, against which the engine's is held
 //! - [`healing`]: everything works again, and everything must arrive
 #![expect(clippy::unwrap_used, reason = "a test may fail by panicking")]
 
@@ -16,6 +16,7 @@ mod group;
 mod happen;
 mod healing;
 mod members;
+mod rate_watch;
 mod replica;
 pub mod rules;
 pub mod settings;
@@ -34,6 +35,7 @@ use breaker_watch::BreakerWatch;
 pub use dice::Dice;
 use endpoint::Endpoint;
 use group::Group;
+use rate_watch::RateWatch;
 use replica::Replica;
 pub use rules::Rules;
 use store::Store;
@@ -56,6 +58,7 @@ pub struct World {
     late_batches: Vec<std::sync::Arc<Batch>>,
     accounts: Accounts,
     watch: BreakerWatch,
+    rate: RateWatch,
     /// Assignments so far.
     assignments: u64,
     /// What people want of the destination.
@@ -75,6 +78,7 @@ impl World {
             replicas: (0..REPLICAS).map(|_| Replica::new(&rules.knobs)).collect(),
             accounts: Accounts::new(rules.knobs.max_retries),
             watch: BreakerWatch::default(),
+            rate: RateWatch::new(rules.knobs.rate_limit),
             loose: vec![],
             late_batches: vec![],
             now: Duration::ZERO,
@@ -112,6 +116,9 @@ impl World {
         let now = self.moment(who);
         let (random, ticks) = (self.dice.number(), self.dice.happens(85));
         let before = self.breaker(who);
+        let owned = self.replicas.iter().map(|replica| replica.assigned.len());
+        self.rate
+            .pass(owned.sum(), Topics::partitions().len(), self.now);
         let mut actions = vec![];
         let engine = &mut self.replicas[who].engine;
         engine.step(event, now, random, &mut actions);

@@ -93,6 +93,7 @@ impl World {
                 riders.len() - 1
             );
         }
+        self.rate.send();
         let flight = Flight {
             riders,
             model: cargo.model,

@@ -57,6 +57,8 @@ impl World {
                 partition: partition.clone(),
             },
         );
+        let partitions = Topics::partitions().len();
+        self.step(who, Event::PartitionsCounted { partitions });
     }
 
     pub(super) fn tell_expelled(&mut self, who: usize) {

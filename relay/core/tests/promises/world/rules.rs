@@ -110,6 +110,8 @@ pub struct Knobs {
     pub in_place: u32,
     pub parked_max: u64,
     pub buffer_bytes_max: usize,
+    /// Requests a second of all replicas.
+    pub rate_limit: f64,
     /// What the consumer holds already is not sent.
     pub skip_unchanged: bool,
     /// Records of a request; none where each has one of its own.
@@ -153,6 +155,7 @@ impl Rules {
                 in_place: dice.pick(&[0, 1, 2]).min(max_retries),
                 parked_max: dice.pick(&[1_000, 1_000, 6]),
                 buffer_bytes_max: dice.pick(&[1 << 20, 1 << 20, 3_000]),
+                rate_limit: dice.pick(&[0.0, 0.0, 0.0, 10.0, 50.0]),
                 skip_unchanged: dice.happens(40),
                 batch: dice.happens(40).then(|| Batch::draw(dice)),
                 rubbish_percent: 0,
