@@ -12,6 +12,9 @@ const ONE_REBALANCE: i64 = 500_000;
 /// A former owner may hear of its loss later than the new one begins.
 const HEARS_LATE: i64 = 15_000_000;
 
+/// What a relay had handed to the store may be written so long after it has heard that it lost a partition.
+const WRITES_LATE: i64 = 5_000_000;
+
 /// Topic and number.
 pub type Partition = (String, i32);
 
@@ -84,6 +87,24 @@ impl Eras {
         lost.is_some_and(|lost| lost.iter().any(|at| (from..=late).contains(at)))
     }
 
+    /// Whether another relay lost the partition without draining it while this one had it, or shortly before it was given to
+    /// it: until it hears, and until the store has what it had handed over by then, the other one counts as well.
+    pub fn was_shared(
+        &self,
+        relay: &str,
+        partition: &Partition,
+        at: Moment,
+        until: Moment,
+    ) -> bool {
+        let Some(began) = self.began(relay, partition, at) else {
+            return false;
+        };
+        let shared = Moment(began.0 - WRITES_LATE)..=until;
+        self.lost.iter().any(|((other, of), lost)| {
+            other != relay && of == partition && lost.iter().any(|at| shared.contains(at))
+        })
+    }
+
     /// How often partitions of a group changed hands.
     pub fn rebalances(&self) -> usize {
         let mut changes = self.changes.clone();
@@ -134,5 +155,19 @@ mod tests {
         assert!(eras.was_lost("relay-1", &partition, at(2), at(3)));
         assert!(!eras.was_lost("relay-1", &partition, at(6), at(7)));
         assert_eq!((eras.rebalances(), eras.losses()), (3, 1));
+    }
+
+    #[test]
+    fn a_partition_is_shared_from_when_the_next_one_has_it_until_the_last_one_has_heard() {
+        let names = r#"[\"t/0\", \"t/1\"]"#;
+        let mut eras = Eras::default();
+        let lost = line(5, "partitions revoked", true, r#"[\"t/0\"]"#);
+        eras.read("relay-1", &lost);
+        eras.read("relay-2", &line(3, "partitions assigned", false, names));
+        let (shared, own) = (("t".to_owned(), 0), ("t".to_owned(), 1));
+        assert!(eras.was_shared("relay-2", &shared, at(4), at(6)));
+        assert!(!eras.was_shared("relay-2", &shared, at(4), at(4)));
+        assert!(!eras.was_shared("relay-2", &own, at(4), at(6)));
+        assert!(!eras.was_shared("relay-1", &shared, at(6), at(7)));
     }
 }

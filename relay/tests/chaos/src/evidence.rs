@@ -150,6 +150,13 @@ impl Evidence {
         is_lost && self.kafka_away.iter().any(was_away)
     }
 
+    /// Whether another relay counted the attempts of a request's record, too, between this one and `until`: it had the
+    /// partition before, and had not been heard to give it up.
+    pub fn was_counted_by_two(&self, sent: &Sent, until: Moment) -> bool {
+        self.partition_of(sent)
+            .is_some_and(|partition| self.eras.was_shared(&sent.relay, partition, sent.at, until))
+    }
+
     pub fn partition_of(&self, sent: &Sent) -> Option<&Partition> {
         self.partitions
             .get(&(sent.destination.to_owned(), sent.key.clone()))

@@ -28,7 +28,10 @@ pub fn repeated(evidence: &Evidence) -> (usize, Vec<String>) {
     for sent in by_attempt.values_mut() {
         sent.sort_by_key(|sent| sent.arrived);
         for pair in sent.windows(2) {
-            if evidence.was_forgotten(pair[0], pair[1].at) || evidence.was_deaf(pair[1]) {
+            let is_explained = evidence.was_forgotten(pair[0], pair[1].at)
+                || evidence.was_deaf(pair[1])
+                || evidence.was_counted_by_two(pair[0], pair[1].at);
+            if is_explained {
                 explained += 1;
             } else {
                 wrong.push(format!("{}, again as {}", pair[0].name(), pair[1].name()));
