@@ -87,8 +87,8 @@ impl Eras {
         lost.is_some_and(|lost| lost.iter().any(|at| (from..=late).contains(at)))
     }
 
-    /// Whether another relay lost the partition without draining it while this one had it, or shortly before it was given to
-    /// it: until it hears, and until the store has what it had handed over by then, the other one counts as well.
+    /// Whether another relay lost the partition without draining it between `at` and `until`, or shortly before: until it
+    /// hears, and until the store has what it had handed over by then, it counts beside the one who has the partition.
     pub fn was_shared(
         &self,
         relay: &str,
@@ -96,10 +96,7 @@ impl Eras {
         at: Moment,
         until: Moment,
     ) -> bool {
-        let Some(began) = self.began(relay, partition, at) else {
-            return false;
-        };
-        let shared = Moment(began.0 - WRITES_LATE)..=until;
+        let shared = Moment(at.0 - WRITES_LATE)..=until;
         self.lost.iter().any(|((other, of), lost)| {
             other != relay && of == partition && lost.iter().any(|at| shared.contains(at))
         })
@@ -158,16 +155,19 @@ mod tests {
     }
 
     #[test]
-    fn a_partition_is_shared_from_when_the_next_one_has_it_until_the_last_one_has_heard() {
-        let names = r#"[\"t/0\", \"t/1\"]"#;
+    fn a_partition_is_shared_until_shortly_after_another_relay_has_heard_of_its_loss() {
         let mut eras = Eras::default();
         let lost = line(5, "partitions revoked", true, r#"[\"t/0\"]"#);
         eras.read("relay-1", &lost);
-        eras.read("relay-2", &line(3, "partitions assigned", false, names));
         let (shared, own) = (("t".to_owned(), 0), ("t".to_owned(), 1));
         assert!(eras.was_shared("relay-2", &shared, at(4), at(6)));
+        assert!(eras.was_shared("relay-2", &shared, at(9), at(10)));
         assert!(!eras.was_shared("relay-2", &shared, at(4), at(4)));
+        assert!(!eras.was_shared("relay-2", &shared, at(11), at(12)));
         assert!(!eras.was_shared("relay-2", &own, at(4), at(6)));
-        assert!(!eras.was_shared("relay-1", &shared, at(6), at(7)));
+        assert!(
+            !eras.was_shared("relay-1", &shared, at(4), at(6)),
+            "its own loss is no other's"
+        );
     }
 }
