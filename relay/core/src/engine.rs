@@ -9,8 +9,11 @@
 //! - [`dispatch`]: its turn comes, and a request leaves, with others where the route sends batches ([`gather`])
 //! - [`attempt`]: the answer is judged; it ends, waits ([`decision`]) or is [`parked`]
 //! - [`journal`]: all of that becomes durable; then its offset ([`offsets`]) may be committed ([`upkeep`])
+//!
+//! [`configured`] is what becomes of all that when the settings change meanwhile.
 mod attempt;
 pub mod breaker;
+mod configured;
 pub mod decision;
 pub mod delivery;
 mod dispatch;
@@ -42,7 +45,7 @@ use self::parked::Parked;
 use self::rate::Rate;
 use self::table::{Home, RouteState};
 use crate::names::{KeyHash, Partition};
-use crate::settings::Destination;
+use crate::settings::{Destination, Route};
 use crate::time::{Now, Timestamp};
 
 /// What does not belong to a destination: the limits of this replica.
@@ -102,6 +105,8 @@ enum Mode {
 /// A request on its way: of one route, with one delivery of a key at most.
 #[derive(Debug)]
 struct Flight {
+    /// As it was when the request left.
+    route: Arc<Route>,
     deliveries: Vec<Delivery>,
     attempted_at: Timestamp,
     is_probe: bool,
@@ -145,6 +150,10 @@ impl Engine {
             actions,
         };
         match event {
+            Event::Configured {
+                settings,
+                buffer_bytes_max,
+            } => self.on_configured(settings, buffer_bytes_max, now.monotonic),
             Event::Assigned { partition } => self.on_assigned(&partition, &mut step),
             Event::Loaded { partition, state } => self.on_loaded(&partition, state, &mut step),
             Event::Record(record) => self.on_record(record, &step),

@@ -32,11 +32,11 @@ impl Engine {
             return;
         };
         let Flight {
+            route,
             deliveries,
             attempted_at,
             is_probe,
         } = flight;
-        let route = self.route_at(deliveries[0].place.home).clone();
         let questions: Vec<_> = deliveries
             .iter()
             .map(|delivery| Question {

@@ -76,6 +76,19 @@ impl Breaker {
         }
     }
 
+    /// Other limits from now on. A breaker that they switch off lets requests flow.
+    pub fn configure(&mut self, limits: Limits, open: BreakerOpen) {
+        self.limits = limits;
+        self.open = open;
+        if self.is_off() {
+            self.close();
+        }
+    }
+
+    fn is_off(&self) -> bool {
+        self.limits.failure_ratio <= 0.0
+    }
+
     pub fn state(&self) -> State {
         self.state
     }
@@ -112,6 +125,9 @@ impl Breaker {
 
     /// Notes how the probe ended.
     pub fn end_probe(&mut self, sign: Sign, now: Duration) {
+        if self.is_off() {
+            return;
+        }
         match sign {
             Sign::Alive => self.close(),
             Sign::Unclear | Sign::Failing | Sign::Unreachable => self.trip(now),
@@ -123,7 +139,7 @@ impl Breaker {
     /// One of which all deliveries have been charged before must not be noted: three poison keys on a quiet route would
     /// keep it open for ever.
     pub fn note(&mut self, keys: &[KeyHash], sign: Sign, now: Duration) -> bool {
-        if self.limits.failure_ratio <= 0.0 || !self.is_closed() {
+        if self.is_off() || !self.is_closed() {
             return false;
         }
         let slice = self.slice_of(now);
@@ -328,6 +344,38 @@ mod tests {
             },
         );
         assert!(!breaker.note(&[key(1)], Sign::Unreachable, seconds(1)));
+    }
+
+    #[test]
+    fn switched_off_while_it_probes_it_lets_requests_flow_whatever_becomes_of_the_probe() {
+        let mut breaker = breaker();
+        breaker.note(&[key(1)], Sign::Unreachable, seconds(0));
+        assert!(breaker.advance(seconds(5)));
+        breaker.begin_probe();
+        let off = Limits {
+            failure_ratio: 0.0,
+            ..breaker.limits
+        };
+        breaker.configure(off, breaker.open);
+        assert!(breaker.is_closed());
+        breaker.end_probe(Sign::Failing, seconds(6));
+        assert!(breaker.is_closed());
+    }
+
+    #[test]
+    fn other_limits_leave_an_open_breaker_open_and_count_from_the_next_opening() {
+        let mut breaker = breaker();
+        breaker.note(&[key(1)], Sign::Unreachable, seconds(0));
+        let open = BreakerOpen {
+            base: seconds(1),
+            cap: seconds(2),
+        };
+        breaker.configure(breaker.limits, open);
+        assert_eq!(breaker.state(), State::Open { until: seconds(5) });
+        assert!(breaker.advance(seconds(5)));
+        breaker.begin_probe();
+        breaker.end_probe(Sign::Failing, seconds(5));
+        assert_eq!(breaker.state(), State::Open { until: seconds(7) });
     }
 
     #[test]

@@ -182,6 +182,7 @@ impl Engine {
         let request = RequestId(self.next_request);
         self.next_request += 1;
         let flight = Flight {
+            route: self.route_at(deliveries[0].place.home).clone(),
             deliveries,
             attempted_at: step.now.wall,
             is_probe,

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use crate::exchange::{Exchange, HttpRequest};
 use crate::names::{Coordinates, DeliveryId, KeyHash, Partition, Stream};
 use crate::rows::{Batch, Held, ParkedEntry, ParkedRow, PartitionState};
+use crate::settings::Destination;
 use crate::time::Timestamp;
 
 /// A request in flight, by number.
@@ -27,6 +28,12 @@ pub struct KafkaRecord {
 /// What happened.
 #[derive(Debug)]
 pub enum Event {
+    /// The destination's settings were replaced. What is on its way ends under the old ones.
+    Configured {
+        settings: Arc<Destination>,
+        /// This destination's share of the memory for records.
+        buffer_bytes_max: usize,
+    },
     /// The group gave us a partition. It is paused until it has been loaded.
     Assigned { partition: Partition },
     /// The store told what it knows of a partition.

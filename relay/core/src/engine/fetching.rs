@@ -92,6 +92,7 @@ impl Engine {
     /// half of what was read must have left before more is.
     fn steer_by_rate(&mut self) {
         if !self.rate.is_limited() {
+            self.is_read_ahead = false;
             return;
         }
         let ready = self.ready_count();

@@ -35,6 +35,17 @@ impl Rate {
         }
     }
 
+    /// Another limit from now on. What was saved under the last one is not spent under this.
+    pub fn set_limit(&mut self, limit: f64) {
+        if self.limit.total_cmp(&limit).is_ne() {
+            *self = Self {
+                partitions: self.partitions,
+                refilled_at: self.refilled_at,
+                ..Self::new(limit)
+            };
+        }
+    }
+
     pub fn is_limited(&self) -> bool {
         self.limit > 0.0
     }

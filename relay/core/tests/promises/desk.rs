@@ -14,6 +14,7 @@ use relay_core::rows::{
     Batch, Held, ParkedEntry, ParkedReason, ParkedRow, ParkedState, PartitionState, RecordName,
     Subject,
 };
+use relay_core::settings::Destination;
 use relay_core::time::{Now, Timestamp};
 
 use crate::world::rules::Knobs;
@@ -34,6 +35,7 @@ pub struct Desk {
     dice: Dice,
     now: Duration,
     flights: Vec<(RequestId, HttpRequest)>,
+    settings: Destination,
 }
 
 impl Desk {
@@ -53,17 +55,32 @@ impl Desk {
         knobs.batch = None;
         knobs.rate_limit = 0.0;
         set_up(&mut knobs);
-        let destination = Arc::new(settings::destination(&knobs));
+        let settings = settings::destination(&knobs);
         let key = Topics::keys().remove(0);
         Self {
-            engine: Engine::new(destination, settings::limits(&knobs)),
+            engine: Engine::new(Arc::new(settings.clone()), settings::limits(&knobs)),
             partition: key.partition.clone(),
             key,
             topics: Topics::default(),
             dice,
             now: Duration::ZERO,
             flights: vec![],
+            settings,
         }
+    }
+
+    /// A person changes the settings.
+    pub fn configure(&mut self, change: fn(&mut Destination)) -> Vec<Action> {
+        change(&mut self.settings);
+        self.configure_memory(1 << 20)
+    }
+
+    /// There is so much memory for records.
+    pub fn configure_memory(&mut self, buffer_bytes_max: usize) -> Vec<Action> {
+        self.step(Event::Configured {
+            settings: Arc::new(self.settings.clone()),
+            buffer_bytes_max,
+        })
     }
 
     /// The next version of the row says this.
@@ -303,6 +320,16 @@ pub fn sends(actions: &[Action]) -> bool {
     actions
         .iter()
         .any(|action| matches!(action, Action::Send { .. }))
+}
+
+pub fn pauses(actions: &[Action]) -> bool {
+    let is_pause = |action: &Action| matches!(action, Action::Pause { .. });
+    actions.iter().any(is_pause)
+}
+
+pub fn resumes(actions: &[Action]) -> bool {
+    let is_resume = |action: &Action| matches!(action, Action::Resume { .. });
+    actions.iter().any(is_resume)
 }
 
 /// The offset that is committed.

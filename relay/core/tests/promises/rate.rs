@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
+use relay_core::engine::Event;
 use relay_core::engine::fetching::Hold;
-use relay_core::engine::{Action, Event};
 
-use crate::desk::{Desk, answered, sends};
+use crate::desk::{Desk, answered, pauses, resumes, sends};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -22,16 +22,6 @@ fn desk(rows: usize) -> Desk {
     desk.assign();
     desk.load(0);
     desk
-}
-
-fn pauses(actions: &[Action]) -> bool {
-    let is_pause = |action: &Action| matches!(action, Action::Pause { .. });
-    actions.iter().any(is_pause)
-}
-
-fn resumes(actions: &[Action]) -> bool {
-    let is_resume = |action: &Action| matches!(action, Action::Resume { .. });
-    actions.iter().any(is_resume)
 }
 
 #[test]

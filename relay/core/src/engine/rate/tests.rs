@@ -89,6 +89,20 @@ fn a_silence_saves_up_a_tenth_of_a_second_at_most() {
 }
 
 #[test]
+fn another_limit_holds_from_now_on_and_finds_nothing_saved() {
+    let mut rate = rate(100.0, 4, 8);
+    rate.refill(4, seconds(1.0));
+    assert!(rate.allows());
+    rate.set_limit(10.0);
+    assert!(!rate.allows());
+    rate.refill(4, seconds(1.0));
+    let next = rate.allows_at().unwrap();
+    assert!(next > seconds(1.199) && next < seconds(1.201), "{next:?}");
+    rate.set_limit(0.0);
+    assert!(rate.allows());
+}
+
+#[test]
 fn what_moves_brings_nothing_along() {
     let mut rate = rate(1_000.0, 2, 2);
     rate.refill(2, seconds(1.0));

@@ -58,7 +58,7 @@ impl World {
 
     fn send(&mut self, who: usize, request: RequestId, http: HttpRequest) {
         let cargo = Cargo::of(&http);
-        let knobs = self.rules.knobs;
+        let knobs = self.replicas[who].knobs;
         assert!(
             self.replicas[who].flights.len() < knobs.concurrency,
             "MEMORY: more than {} requests are in flight",

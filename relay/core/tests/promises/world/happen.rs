@@ -10,7 +10,7 @@ use super::replica::{Asked, Flight};
 use super::rules::Happening;
 use super::store::Fate;
 use super::topics::{Topics, describe};
-use super::{REPLICAS, World};
+use super::{REPLICAS, World, settings};
 
 /// By how many seconds a clock may be wrong.
 const CLOCK_ERRORS: [i64; 7] = [0, 0, -5, 5, -600, 600, 10_800];
@@ -70,7 +70,30 @@ impl World {
                 let is_paused = self.is_paused;
                 self.say(|| format!("a person says that the destination is paused: {is_paused}"));
             }
+            Happening::Configure => {
+                if self.dice.happens(50) {
+                    self.rules.change_configuration(&mut self.dice);
+                }
+                self.configure(who);
+            }
         }
+    }
+
+    /// A replica reads its configuration again.
+    fn configure(&mut self, who: usize) {
+        let knobs = self.rules.knobs;
+        if self.replicas[who].is_frozen {
+            return;
+        }
+        self.say(|| format!("replica {who} is configured: {knobs:?}"));
+        self.replicas[who].knobs = knobs;
+        let settings = settings::destination(&knobs).into();
+        let buffer_bytes_max = knobs.buffer_bytes_max;
+        let event = Event::Configured {
+            settings,
+            buffer_bytes_max,
+        };
+        self.step(who, event);
     }
 
     fn produce(&mut self) {
@@ -177,7 +200,7 @@ impl World {
         if let Some(seconds) = reply.retry_after_seconds
             && meanings.iter().any(is_endpoints)
         {
-            let asked = Duration::from_secs(seconds).min(super::settings::RETRY_AFTER_MAX);
+            let asked = Duration::from_secs(seconds).min(settings::RETRY_AFTER_MAX);
             let replica = &mut self.replicas[who];
             replica.hold_until = replica.hold_until.max(self.now + asked);
         }

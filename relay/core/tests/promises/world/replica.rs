@@ -13,6 +13,8 @@ use super::settings;
 
 pub struct Replica {
     pub engine: Engine,
+    /// Its configuration as it read it last.
+    pub knobs: Knobs,
     pub asked: Vec<Asked>,
     /// What the store has answered and the replica has not heard.
     pub arriving: Vec<Event>,
@@ -77,6 +79,7 @@ impl Replica {
         let destination = Arc::new(settings::destination(knobs));
         Self {
             engine: Engine::new(destination, settings::limits(knobs)),
+            knobs: *knobs,
             asked: vec![],
             arriving: vec![],
             last_written: 0,

@@ -55,6 +55,8 @@ pub enum Happening {
     PersonRetries,
     /// A person pauses the destination, or lets it go on.
     PauseSwitch,
+    /// A replica reads its configuration again, in which something may have changed.
+    Configure,
 }
 
 /// What happens anyway, by weight.
@@ -70,7 +72,7 @@ const ALWAYS: [(Happening, usize); 8] = [
 ];
 
 /// Kinds of fault, each with what undoes it: a seed takes all of one or nothing.
-const FAULTS: [&[Happening]; 14] = [
+const FAULTS: [&[Happening]; 15] = [
     &[Happening::Rebalance],
     &[Happening::Crash],
     &[Happening::Crash, Happening::LateWrite],
@@ -85,6 +87,7 @@ const FAULTS: [&[Happening]; 14] = [
     &[Happening::LateApply],
     &[Happening::PersonRetries],
     &[Happening::PauseSwitch, Happening::LookOut],
+    &[Happening::Configure],
 ];
 
 /// The rules of one world.
@@ -99,6 +102,8 @@ pub struct Rules {
     pub poison: Vec<(String, Poison)>,
     /// The consumer may claim to hold what it does not.
     pub may_lie: bool,
+    /// What the consumer holds already was not to be sent, at some time.
+    pub may_skip: bool,
     pub knobs: Knobs,
 }
 
@@ -139,16 +144,34 @@ impl Batch {
     }
 }
 
+impl Knobs {
+    /// What a person may change while replicas run. The world counts by the rest.
+    fn turn(&mut self, dice: &mut Dice) {
+        self.concurrency = dice.pick(&[1, 3, 3, 8]);
+        self.buffer_bytes_max = dice.pick(&[1 << 20, 1 << 20, 3_000]);
+        self.skip_unchanged = dice.happens(40);
+        self.batch = dice.happens(40).then(|| Batch::draw(dice));
+    }
+}
+
 impl Rules {
+    /// Changes the configuration that replicas read when they start, or read it again.
+    pub fn change_configuration(&mut self, dice: &mut Dice) {
+        self.knobs.turn(dice);
+        self.may_skip |= self.knobs.skip_unchanged;
+    }
+
     /// Nothing goes wrong.
     pub fn calm(dice: &mut Dice) -> Self {
         let max_retries = dice.pick(&[3, 3, 1, 0]);
+        let skip_unchanged = dice.happens(40);
         Self {
             steps: 200 + dice.below(500),
             happenings: ALWAYS.to_vec(),
             weathers: vec![Weather::Well],
             poison: vec![],
             may_lie: false,
+            may_skip: skip_unchanged,
             knobs: Knobs {
                 concurrency: dice.pick(&[1, 3, 3, 8]),
                 max_retries,
@@ -156,7 +179,7 @@ impl Rules {
                 parked_max: dice.pick(&[1_000, 1_000, 6]),
                 buffer_bytes_max: dice.pick(&[1 << 20, 1 << 20, 3_000]),
                 rate_limit: dice.pick(&[0.0, 0.0, 0.0, 10.0, 50.0]),
-                skip_unchanged: dice.happens(40),
+                skip_unchanged,
                 batch: dice.happens(40).then(|| Batch::draw(dice)),
                 rubbish_percent: 0,
             },
