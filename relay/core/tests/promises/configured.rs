@@ -193,6 +193,6 @@ fn a_breaker_switched_off_lets_requests_flow() {
     desk.answer(refused());
     assert!(!sends(&desk.read(2)), "it is open");
     assert!(sends(&desk.configure(|settings| {
-        settings.route.breaker.failure_ratio = 0.0
+        settings.route.breaker.failure_ratio = 0.0;
     })));
 }
