@@ -21,7 +21,7 @@ use tracing::{error, info};
 pub use self::desk::{Desk, DeskSettings};
 use crate::chance::Chance;
 use crate::clock::Clock;
-use crate::http::{Finished, Job};
+use crate::http::{self, Finished};
 use crate::kafka::{Counted, KafkaFailure};
 use crate::keeper::{self, Kept};
 use crate::metrics::Metrics;
@@ -72,7 +72,7 @@ impl From<Counted> for Input {
 /// The edges of the loop.
 pub struct Edges {
     pub inputs: mpsc::Receiver<Input>,
-    pub http: mpsc::Sender<Vec<Job>>,
+    pub http: mpsc::Sender<http::Message>,
     pub keeper: mpsc::Sender<keeper::Job>,
     /// Rung by the consumers.
     pub bell: Arc<Notify>,
@@ -240,8 +240,11 @@ impl Deliver {
             desk.carry_out(destination, &mut jobs, &mut tasks);
         }
         // Both threads take what comes without waiting for what they do with it.
-        if !jobs.is_empty() && self.edges.http.send(jobs).await.is_err() {
-            error!("the http thread has ended");
+        if !jobs.is_empty() {
+            let make = http::Message::Make(jobs);
+            if self.edges.http.send(make).await.is_err() {
+                error!("the http thread has ended");
+            }
         }
         self.hand_to_keeper(tasks).await;
     }

@@ -1,10 +1,10 @@
 //! The HTTP edge: turns an [`HttpRequest`] into an [`Exchange`], on one thread of its own.
 //!
-//! Requests arrive as [`Job`]s over a bounded channel and leave as [`Finished`], both in batches so that a burst costs
+//! Requests arrive as [`Job`]s in [`Message`]s over a bounded channel and leave as [`Finished`], both in batches so that a burst costs
 //! one wake-up. hyper's HTTP/1.1 connections are driven directly, each by the task that owns it: no pool of a client
 //! library, no task per request, no lock. Read in this order:
 //!
-//! - [`hub`]: jobs in, answers out
+//! - [`hub`]: messages in, answers out
 //! - [`pool`]: the connections of one destination
 //! - [`worker`]: one connection's life, from dial to idle to the next request
 //! - [`connection`]: one request and its answer
@@ -34,9 +34,9 @@ use tokio::sync::mpsc;
 pub use reach::{Reach, Reaches};
 pub use target::{UrlError, check_url};
 
-/// Batches of jobs that may wait for the thread. The sender bounds the requests in flight; this bounds only how far it
+/// Messages that may wait for the thread. The sender bounds the requests in flight; this bounds only how far it
 /// runs ahead of a thread that is busy.
-const BATCHES_WAITING_MAX: usize = 64;
+const MESSAGES_WAITING_MAX: usize = 64;
 
 /// A destination as this edge serves it.
 #[derive(Debug, Clone)]
@@ -46,7 +46,7 @@ pub struct Endpoint {
 }
 
 /// How much, and for how long.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
     pub connect_timeout: Duration,
     /// Bytes of a response body that are read.
@@ -65,10 +65,25 @@ impl From<&settings::Destination> for Limits {
     }
 }
 
+/// What the thread is told.
+#[derive(Debug)]
+pub enum Message {
+    /// Requests to be made.
+    Make(Vec<Job>),
+    /// A destination is served like this from now on. What it has in flight ends as it began.
+    Serve {
+        destination: usize,
+        /// Boxed: rarer than requests, and larger.
+        endpoint: Box<Endpoint>,
+    },
+    /// No more requests come for a destination.
+    Forget { destination: usize },
+}
+
 /// A request to be made.
 #[derive(Debug)]
 pub struct Job {
-    /// Position in the list given to [`spawn`].
+    /// The number of one that is served.
     pub destination: usize,
     /// Chosen by the caller, handed back as it is.
     pub request_id: u64,
@@ -84,18 +99,18 @@ pub struct Finished {
     pub exchange: Exchange,
 }
 
-/// The running thread. When every sender of jobs is gone it finishes what it has, hands over the answers and ends;
+/// The running thread. When every sender of messages is gone it finishes what it has, hands over the answers and ends;
 /// when nobody takes answers any more it ends at once.
 #[derive(Debug)]
 pub struct HttpHandle {
-    jobs: mpsc::Sender<Vec<Job>>,
+    messages: mpsc::Sender<Message>,
     thread: JoinHandle<()>,
 }
 
 impl HttpHandle {
-    /// Where jobs go in.
-    pub fn jobs(&self) -> &mpsc::Sender<Vec<Job>> {
-        &self.jobs
+    /// Where messages go in.
+    pub fn messages(&self) -> &mpsc::Sender<Message> {
+        &self.messages
     }
 
     /// Takes no more jobs and waits for those in flight.
@@ -104,21 +119,21 @@ impl HttpHandle {
     ///
     /// When the thread has panicked.
     pub fn join(self) {
-        drop(self.jobs);
+        drop(self.messages);
         self.thread.join().expect("the http thread panicked");
     }
 }
 
-/// Starts the thread `http` for these destinations. A batch of answers becomes one message on `answers`.
+/// Starts the thread `http`. A batch of answers becomes one message on `answers`.
 ///
 /// # Errors
 ///
 /// When the thread or its event loop cannot be created.
-pub fn spawn<A>(destinations: Vec<Endpoint>, answers: mpsc::Sender<A>) -> io::Result<HttpHandle>
+pub fn spawn<A>(answers: mpsc::Sender<A>) -> io::Result<HttpHandle>
 where
     A: From<Vec<Finished>> + Send + 'static,
 {
-    let (jobs, arriving) = mpsc::channel(BATCHES_WAITING_MAX);
+    let (messages, arriving) = mpsc::channel(MESSAGES_WAITING_MAX);
     let thread = std::thread::Builder::new()
         .name("http".into())
         .spawn(move || {
@@ -126,7 +141,7 @@ where
                 .enable_all()
                 .build_local(tokio::runtime::LocalOptions::default())
                 .expect("an event loop for http");
-            runtime.block_on(hub::run(destinations, arriving, answers));
+            runtime.block_on(hub::run(arriving, answers));
         })?;
-    Ok(HttpHandle { jobs, thread })
+    Ok(HttpHandle { messages, thread })
 }

@@ -113,9 +113,17 @@ impl Running {
             })?);
         }
         let (inputs, arriving) = mpsc::channel(INPUTS_WAITING_MAX);
-        let endpoints = endpoints(&destinations)?;
-        let http =
-            http::spawn(endpoints, inputs.clone()).context("cannot start the thread http")?;
+        let http = http::spawn(inputs.clone()).context("cannot start the thread http")?;
+        for (destination, endpoint) in endpoints(&destinations)?.into_iter().enumerate() {
+            let endpoint = Box::new(endpoint);
+            let serve = http::Message::Serve {
+                destination,
+                endpoint,
+            };
+            http.messages()
+                .try_send(serve)
+                .context("the thread http takes no destination")?;
+        }
         let keeper = Keeper {
             store: config.open_store(),
             metrics: metrics.clone(),
@@ -128,7 +136,7 @@ impl Running {
             .context("cannot start the thread counts")?;
         let edges = Edges {
             inputs: arriving,
-            http: http.jobs().clone(),
+            http: http.messages().clone(),
             keeper: keeper.jobs,
             bell,
             clock,

@@ -1,6 +1,7 @@
-//! Jobs in, answers out.
+//! Messages in, answers out.
 
 use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -11,74 +12,95 @@ use tokio::time::{MissedTickBehavior, interval};
 use super::failure::Failure;
 use super::pool::{Pool, Work};
 use super::target::Targets;
-use super::{Endpoint, Finished, Job, worker};
+use super::{Endpoint, Finished, Job, Message, worker};
 
 /// How often idle connections are looked at.
 const RETIRE_INTERVAL: Duration = Duration::from_secs(1);
 
-/// Runs until no more jobs can come and all are answered, or until nobody takes answers.
-pub async fn run<A>(
-    destinations: Vec<Endpoint>,
-    mut jobs: mpsc::Receiver<Vec<Job>>,
-    answers: mpsc::Sender<A>,
-) where
+/// Runs until no more messages can come and all jobs are answered, or until nobody takes answers.
+pub async fn run<A>(mut messages: mpsc::Receiver<Message>, answers: mpsc::Sender<A>)
+where
     A: From<Vec<Finished>>,
 {
-    let mut hub = Hub {
-        pools: destinations
-            .into_iter()
-            .map(Pool::new)
-            .map(Rc::new)
-            .collect(),
-        targets: Targets::default(),
-        outbox: Rc::default(),
-    };
-    // Beyond what all workers can hold, jobs stay in their channel.
-    let unanswered_max: usize = hub.pools.iter().map(|pool| pool.limits.concurrency).sum();
-    let mut unanswered = 0;
+    let mut hub = Hub::default();
     let mut is_open = true;
     let mut retire = interval(RETIRE_INTERVAL);
     retire.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    while is_open || unanswered > 0 {
+    while is_open || hub.unanswered > 0 {
         tokio::select! {
             biased;
             room = answers.reserve(), if hub.outbox.has_some() => match room {
                 Ok(room) => {
                     let finished = hub.outbox.take();
-                    unanswered -= finished.len();
+                    hub.unanswered -= finished.len();
                     room.send(finished.into());
                 }
                 Err(_) => return,
             },
-            batch = jobs.recv(), if is_open && unanswered < unanswered_max => match batch {
-                Some(batch) => {
-                    unanswered += batch.len();
-                    for job in batch {
-                        hub.start(job);
-                    }
-                }
+            message = messages.recv(), if is_open && hub.has_room() => match message {
+                Some(message) => hub.take_in(message),
                 None => is_open = false,
             },
             () = hub.outbox.filled.notified() => {}
-            now = retire.tick() => hub.pools.iter().for_each(|pool| pool.retire(now)),
+            now = retire.tick() => hub.pools.values().for_each(|pool| pool.retire(now)),
             () = answers.closed() => return,
         }
     }
 }
 
+#[derive(Default)]
 struct Hub {
-    pools: Vec<Rc<Pool>>,
+    /// By the numbers of their destinations.
+    pools: BTreeMap<usize, Rc<Pool>>,
     targets: Targets,
     outbox: Rc<Outbox>,
+    unanswered: usize,
+    unanswered_max: usize,
 }
 
 impl Hub {
+    fn take_in(&mut self, message: Message) {
+        match message {
+            Message::Make(jobs) => {
+                self.unanswered += jobs.len();
+                for job in jobs {
+                    self.start(job);
+                }
+            }
+            Message::Serve {
+                destination,
+                endpoint,
+            } => self.replace(destination, Some(*endpoint)),
+            Message::Forget { destination } => self.replace(destination, None),
+        }
+    }
+
+    /// Beyond what all workers can hold, jobs stay in their channel.
+    fn has_room(&self) -> bool {
+        self.unanswered == 0 || self.unanswered < self.unanswered_max
+    }
+
+    fn replace(&mut self, destination: usize, endpoint: Option<Endpoint>) {
+        let pool = endpoint.map(|endpoint| Rc::new(Pool::new(endpoint)));
+        let former = match pool {
+            Some(pool) => self.pools.insert(destination, pool),
+            None => self.pools.remove(&destination),
+        };
+        if let Some(former) = former {
+            former.close();
+        }
+        let limits = self.pools.values().map(|pool| pool.limits.concurrency);
+        self.unanswered_max = limits.sum();
+    }
+
     fn start(&mut self, job: Job) {
         let target = match self.targets.find(&job.request.url) {
             Ok(target) => target,
             Err(error) => return self.outbox.put(unsent(job, error.to_string())),
         };
-        let pool = &self.pools[job.destination];
+        let Some(pool) = self.pools.get(&job.destination) else {
+            return self.outbox.put(unsent(job, "it is served no more".into()));
+        };
         if let Some(work) = pool.offer(Work { job, target }) {
             let worker = worker::run(pool.clone(), self.outbox.clone(), work);
             tokio::task::spawn_local(worker);

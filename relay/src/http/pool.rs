@@ -28,6 +28,7 @@ pub struct Pool {
     pub reach: Reach,
     pub tokens: Tokens,
     state: RefCell<State>,
+    is_closed: Cell<bool>,
 }
 
 #[derive(Default)]
@@ -46,6 +47,7 @@ impl Pool {
             reach: endpoint.reach,
             tokens: Tokens::default(),
             state: RefCell::default(),
+            is_closed: Cell::new(false),
         }
     }
 
@@ -96,6 +98,18 @@ impl Pool {
             .borrow_mut()
             .idle
             .retain(|other| !Rc::ptr_eq(other, seat));
+    }
+
+    /// Another pool serves the destination from now on: what is in flight or waits here ends here, and then all leave.
+    pub fn close(&self) {
+        self.is_closed.set(true);
+        for seat in self.state.borrow_mut().idle.drain(..) {
+            seat.order(Order::Leave);
+        }
+    }
+
+    pub fn is_closed(&self) -> bool {
+        self.is_closed.get()
     }
 
     /// Counts a worker out.

@@ -151,6 +151,9 @@ impl Worker {
         if let Some(work) = self.pool.next_waiting() {
             return Some(work);
         }
+        if self.pool.is_closed() {
+            return None;
+        }
         let connection = self.connection.as_mut()?;
         let seat = self.pool.sit_down(&connection.origin);
         poll_fn(|cx| {

@@ -6,7 +6,9 @@ use std::time::Duration;
 use relay_core::egress::{Egress, Loopback};
 use relay_core::exchange::{Answer, End, ErrorClass, HttpRequest};
 use relay_core::settings::Method;
-use replicates_relay::http::{self, Endpoint, Finished, HttpHandle, Job, Limits, Reach, tls};
+use replicates_relay::http::{
+    self, Endpoint, Finished, HttpHandle, Job, Limits, Message, Reach, tls,
+};
 use rustls::RootCertStore;
 use tokio::sync::mpsc;
 
@@ -20,7 +22,7 @@ pub const LIMITS: Limits = Limits {
 };
 
 /// The servers of these tests.
-const THIS_MACHINE: Egress = Egress {
+pub const THIS_MACHINE: Egress = Egress {
     allow: Vec::new(),
     deny: Vec::new(),
     loopback: Loopback::Always,
@@ -66,15 +68,28 @@ impl Edge {
 
     pub fn of(destinations: Vec<Endpoint>) -> Self {
         let (sender, answers) = mpsc::channel(16);
-        Self {
-            handle: http::spawn(destinations, sender).unwrap(),
+        let edge = Self {
+            handle: http::spawn(sender).unwrap(),
             answers,
             arrived: Vec::new(),
+        };
+        for (destination, endpoint) in destinations.into_iter().enumerate() {
+            let endpoint = Box::new(endpoint);
+            let serve = Message::Serve {
+                destination,
+                endpoint,
+            };
+            edge.handle.messages().try_send(serve).unwrap();
         }
+        edge
+    }
+
+    pub async fn tell(&self, message: Message) {
+        self.handle.messages().send(message).await.unwrap();
     }
 
     pub async fn submit(&self, jobs: Vec<Job>) {
-        self.handle.jobs().send(jobs).await.unwrap();
+        self.tell(Message::Make(jobs)).await;
     }
 
     /// The next finished request.

@@ -9,6 +9,8 @@ use std::time::Duration;
 use relay_core::exchange::ErrorClass;
 use relay_test_support::raw_server::RawServer;
 
+use replicates_relay::http::Message;
+
 use crate::edge::{Edge, LIMITS, answered, failed, job, post};
 
 const OK: &str = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
@@ -104,12 +106,11 @@ async fn answers_that_nobody_fetches_stop_the_taking_of_jobs() {
     });
     let mut edge = Edge::start();
     let url = server.url();
-    let jobs = edge.handle.jobs().clone();
+    let messages = edge.handle.messages().clone();
     let mut submitted = tokio::spawn(async move {
         for id in 0..2_000 {
-            jobs.send(vec![job(0, id, post(&url, b"{}"))])
-                .await
-                .unwrap();
+            let jobs = vec![job(0, id, post(&url, b"{}"))];
+            messages.send(Message::Make(jobs)).await.unwrap();
         }
     });
     let stopped = tokio::time::timeout(Duration::from_secs(1), &mut submitted).await;

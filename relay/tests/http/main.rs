@@ -7,5 +7,6 @@ mod failures;
 mod identity;
 mod keep_alive;
 mod limits;
+mod served_anew;
 mod tls;
 mod tokens;
