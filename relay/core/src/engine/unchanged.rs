@@ -51,9 +51,13 @@ impl Engine {
         if !self.leaves_a_trace(older, newer) {
             return self.supersede(older, now);
         }
-        newer.instead_of = older.instead_of.or(Some(older.place));
-        if older.instead_of.is_some() {
-            self.journal.end(older.place);
+        // Kafka keeps the oldest, and brings back what was read after it.
+        let between = newer
+            .instead_of
+            .replace(older.instead_of.unwrap_or(older.place));
+        let ends = older.instead_of.map(|_| older.place);
+        for place in between.into_iter().chain(ends) {
+            self.journal.end(place);
         }
         self.log_superseded(older, now);
         self.forget(older);

@@ -294,3 +294,24 @@ fn flushed(actions: &[Action]) -> Arc<Batch> {
     });
     batch.expect("something is written")
 }
+
+#[test]
+fn of_several_that_made_room_none_keeps_its_offset_once_the_last_is_acknowledged() {
+    let mut desk = owned(&[
+        (UPDATE, Some(0)),
+        (UPDATE, Some(1)),
+        (UPDATE, Some(0)),
+        (UPDATE, Some(1)),
+    ]);
+    desk.read(2);
+    let held = desk.held(1);
+    assert!(sends(&desk.ledger(Some(held))));
+    desk.read(3);
+    desk.read(4);
+    desk.answer(reset());
+    let (_, actions) = desk.write();
+    assert!(sends(&actions), "the last is tried");
+    desk.answer(answered(200));
+    let (_, actions) = desk.write();
+    assert_eq!(committed(&actions), Some(desk.offset(4) + 1));
+}
