@@ -16,7 +16,7 @@ use tokio::sync::mpsc;
 use tracing::{error, info, warn};
 
 use crate::metrics::Metrics;
-use crate::store::{self, Counts, MappingRow, ReplicaRow, Store, StoreError};
+use crate::store::{self, Counts, MappingRow, Orders, ReplicaRow, Store, StoreError};
 
 /// Jobs that may wait for the thread, which only hands them on.
 const JOBS_WAITING_MAX: usize = 1_024;
@@ -165,11 +165,10 @@ async fn serve(store: &dyn Store, job: Job, clock: crate::clock::Clock) -> Vec<K
         Task::Keep { batch, rows } => keep(store, destination, batch, rows, clock).await,
         Task::LoadPartition { partition, stream } => {
             // Before its records come: a paused destination sends none of them.
-            let words = until_it_works("ask whether a destination is paused", || {
-                store.pause(&stream.destination)
+            let orders = until_it_works("ask what operators said of a destination", || {
+                store.orders(&stream.destination)
             })
-            .await
-            .map(|pause| pause.to_string().into());
+            .await;
             let loaded = until_it_works("load a partition", || {
                 store.load_partition(&stream, &partition)
             })
@@ -185,9 +184,10 @@ async fn serve(store: &dyn Store, job: Job, clock: crate::clock::Clock) -> Vec<K
                 parked: loaded.parked,
                 watermark,
             };
-            [Event::Paused { words }, Event::Loaded { partition, state }]
-                .map(|event| Kept::Event { destination, event })
-                .into()
+            let mut events = events_of(&orders);
+            events.push(Event::Loaded { partition, state });
+            let kept = |event| Kept::Event { destination, event };
+            events.into_iter().map(kept).collect()
         }
         Task::ReadLedger {
             partition,
@@ -227,16 +227,23 @@ async fn serve(store: &dyn Store, job: Job, clock: crate::clock::Clock) -> Vec<K
     }
 }
 
+/// What operators said of a destination.
+fn events_of(orders: &Orders) -> Vec<Event> {
+    let pause = orders.pause.as_ref();
+    let words = pause.map(|pause| pause.to_string().into());
+    let resumed = orders.resumed_at.map(|at| Event::Resumed { at });
+    [Event::Paused { words }]
+        .into_iter()
+        .chain(resumed)
+        .collect()
+}
+
 async fn find_wishes(
     store: &dyn Store,
     name: &str,
     partitions: &[Partition],
 ) -> Result<Vec<Event>, StoreError> {
-    let words = store
-        .pause(name)
-        .await?
-        .map(|pause| pause.to_string().into());
-    let mut events = vec![Event::Paused { words }];
+    let mut events = events_of(&store.orders(name).await?);
     if !partitions.is_empty() {
         let entries = store
             .find_manual_retries(name, partitions, MANUAL_RETRIES_MAX)

@@ -46,6 +46,8 @@ type HistogramFamily<L> = Family<L, Histogram, fn() -> Histogram>;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum HeldFor {
     Paused,
+    /// Versions of a source went back.
+    VersionsBack,
     Breaker,
     RetryAfter,
     RateLimit,
@@ -57,6 +59,7 @@ impl HeldFor {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Paused => "paused",
+            Self::VersionsBack => "versions_back",
             Self::Breaker => "breaker",
             Self::RetryAfter => "retry_after",
             Self::RateLimit => "rate_limit",

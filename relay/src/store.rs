@@ -7,7 +7,7 @@
 //! - [`attempt`]: a row of the log, read back
 //! - [`undelivered`]: what the owner of a partition loads
 //! - [`replica`]: what replicas say of themselves
-//! - [`pause`]: a destination that an operator has stopped
+//! - [`pause`]: a destination that an operator has stopped, or has let go on
 //! - [`upkeep`]: migrations, and the partitions of the log
 //! - [`error`]: what can go wrong
 //!
@@ -49,7 +49,7 @@ pub use self::delivery::{
     RetryRequest,
 };
 pub use self::error::StoreError;
-pub use self::pause::{Pause, PauseRequest, Wish};
+pub use self::pause::{Orders, Pause, PauseRequest, Wish};
 pub use self::replica::{MappingRow, ReplicaRow, ReplicaState};
 pub use self::undelivered::{Counts, StoredPartition};
 pub use self::upkeep::{Migration, Partitions, Upkeep};
@@ -241,8 +241,8 @@ pub trait Store: Send + Sync {
     /// Pauses a destination, or lets it go on, and notes who asked in the audit list. One that was never met is met now.
     async fn set_pause(&self, request: &PauseRequest) -> Result<(), StoreError>;
 
-    /// Whether a destination is paused. Cheap enough to be asked every second.
-    async fn pause(&self, destination: &str) -> Result<Option<Pause>, StoreError>;
+    /// Whether a destination is paused, and when it was last let go on. Cheap enough to be asked every second.
+    async fn orders(&self, destination: &str) -> Result<Orders, StoreError>;
 
     /// Makes an undelivered record due now with a fresh budget, and notes who asked in the audit list.
     async fn retry(&self, request: &RetryRequest) -> Result<RetryAnswer, StoreError>;

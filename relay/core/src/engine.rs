@@ -5,6 +5,7 @@
 //!
 //! - [`ownership`]: its partition was assigned, and what the store knows of it was loaded
 //! - [`intake`]: it is read, decoded, compared with what is known of its key, and takes its place in its [`lane`]
+//! - [`went_back`]: versions that begin anew are no reason to drop it, but to hold the destination
 //! - [`unchanged`]: where that is asked for, it ends here if the consumer holds its content already
 //! - [`dispatch`]: its turn comes, and a request leaves, with others where the route sends batches ([`gather`])
 //! - [`attempt`]: the answer is judged; it ends, waits ([`decision`]) or is [`parked`]
@@ -32,6 +33,7 @@ mod table;
 mod unchanged;
 mod upkeep;
 pub mod view;
+mod went_back;
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
@@ -44,6 +46,7 @@ use self::lane::Lanes;
 use self::parked::Parked;
 use self::rate::Rate;
 use self::table::{Home, RouteState};
+use self::went_back::WentBack;
 use crate::names::{KeyHash, Partition};
 use crate::settings::{Destination, Route};
 use crate::time::{Now, Timestamp};
@@ -82,6 +85,7 @@ pub struct Engine {
     waits: BTreeSet<(Duration, KeyHash)>,
     /// Who paused the destination, and why.
     paused: Option<Arc<str>>,
+    went_back: WentBack,
     /// A `Retry-After` holds the whole destination until then.
     hold_until: Option<Duration>,
     rate: Rate,
@@ -132,6 +136,7 @@ impl Engine {
             parked: Parked::default(),
             waits: BTreeSet::new(),
             paused: None,
+            went_back: WentBack::default(),
             hold_until: None,
             undelivered: 0,
             buffered_bytes: 0,
@@ -165,6 +170,7 @@ impl Engine {
             Event::ParkedRead { asked, rows } => self.on_parked_read(&asked, rows, &step),
             Event::ManualRetries { entries } => self.on_manual_retries(entries, &step),
             Event::Paused { words } => self.paused = words,
+            Event::Resumed { at } => self.on_resumed(at, &step),
             Event::Counted { undelivered } => self.undelivered = undelivered,
             Event::PartitionsCounted { partitions } => self.rate.count(partitions),
             Event::Answer {

@@ -94,10 +94,12 @@ pub enum ErrorClass {
     Undecodable,
     NullValue,
     Unmappable,
+    /// The versions of its source went back.
+    VersionsBack,
 }
 
 impl ErrorClass {
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 17] = [
         Self::Connect,
         Self::Dns,
         Self::Tls,
@@ -114,6 +116,7 @@ impl ErrorClass {
         Self::Undecodable,
         Self::NullValue,
         Self::Unmappable,
+        Self::VersionsBack,
     ];
 
     pub fn as_str(self) -> &'static str {
@@ -134,6 +137,7 @@ impl ErrorClass {
             Self::Undecodable => "undecodable",
             Self::NullValue => "null_value",
             Self::Unmappable => "unmappable",
+            Self::VersionsBack => "versions_back",
         }
     }
 
@@ -144,7 +148,10 @@ impl ErrorClass {
 
     /// Whether a request may end with it. The others are what is wrong with a record, before any request.
     pub fn is_of_a_request(self) -> bool {
-        !matches!(self, Self::Undecodable | Self::NullValue | Self::Unmappable)
+        !matches!(
+            self,
+            Self::Undecodable | Self::NullValue | Self::Unmappable | Self::VersionsBack
+        )
     }
 
     /// Whether it is said of an answer that was understood. After the others nobody knows whether the record arrived.
@@ -162,7 +169,8 @@ impl ErrorClass {
             | Self::ResponseTooLarge
             | Self::Undecodable
             | Self::NullValue
-            | Self::Unmappable => false,
+            | Self::Unmappable
+            | Self::VersionsBack => false,
         }
     }
 }

@@ -87,6 +87,7 @@ pub struct Readable {
     pub key: Arc<str>,
     pub version: u64,
     pub operation: Operation,
+    pub committed_at: Option<Timestamp>,
 }
 
 /// What is wrong with a record whose identity is sound.
@@ -124,6 +125,7 @@ impl Record {
                 key: identity.key.into(),
                 version: identity.version,
                 operation: identity.operation,
+                committed_at: committed_at(&head).ok(),
             }),
         })
     }
@@ -134,12 +136,7 @@ impl Record {
         head: &Head<'_>,
         identity: Identity<'_>,
     ) -> Result<Self, Flaw> {
-        let (seconds, nanoseconds) = match head.committed_at {
-            None => return Err(Flaw::NoCommittedAt),
-            Some(message) => value::timestamp(message).map_err(|_| Flaw::CommittedAt)?,
-        };
-        let committed_at =
-            Timestamp::new(seconds, nanoseconds.cast_signed()).map_err(|_| Flaw::CommittedAt)?;
+        let committed_at = committed_at(head)?;
         let fields = &value[head.fields.clone()];
         if identity.operation == Operation::Delete && !fields.is_empty() {
             return Err(Flaw::DeleteWithFields);
@@ -219,6 +216,12 @@ impl Survey {
             is_sorted,
         })
     }
+}
+
+fn committed_at(head: &Head<'_>) -> Result<Timestamp, Flaw> {
+    let message = head.committed_at.ok_or(Flaw::NoCommittedAt)?;
+    let (seconds, nanoseconds) = value::timestamp(message).map_err(|_| Flaw::CommittedAt)?;
+    Timestamp::new(seconds, nanoseconds.cast_signed()).map_err(|_| Flaw::CommittedAt)
 }
 
 fn refuse_repeated_names(fields: &[u8]) -> Result<(), Flaw> {

@@ -162,6 +162,7 @@ pub struct LedgerEntry {
     /// The consumer holds another version than was sent.
     pub is_suspect: bool,
     pub acknowledged_at: Timestamp,
+    /// Of a version that the consumer named: when that was at the latest.
     pub committed_at: Timestamp,
 }
 
@@ -173,6 +174,7 @@ pub struct Held {
     pub is_deleted: bool,
     /// The consumer may hold something else.
     pub is_suspect: bool,
+    pub committed_at: Timestamp,
 }
 
 impl Held {
@@ -197,6 +199,7 @@ impl From<&LedgerEntry> for Held {
             content_hash: entry.content_hash,
             is_deleted: entry.is_deleted,
             is_suspect: entry.is_suspect,
+            committed_at: entry.committed_at,
         }
     }
 }
@@ -227,6 +230,8 @@ pub struct ParkedRow {
     pub state: ParkedState,
     pub attempts: u32,
     pub charged: u32,
+    /// None where that cannot be read.
+    pub committed_at: Option<Timestamp>,
     pub first_failed_at: Timestamp,
     pub last_failed_at: Timestamp,
     pub last_status: Option<u16>,
@@ -316,6 +321,7 @@ pub struct ParkedEntry {
     pub state: ParkedState,
     pub attempts: u32,
     pub charged: u32,
+    pub committed_at: Option<Timestamp>,
     pub first_failed_at: Timestamp,
     pub coordinates: Coordinates,
 }

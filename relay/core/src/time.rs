@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-pub use jiff::Timestamp;
+pub use jiff::{SignedDuration, Timestamp};
 
 /// The moment of a step, read by the caller.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -289,7 +289,8 @@ fn class_of_failure(class: ErrorClass) -> Class {
         | ErrorClass::BatchResultMissing
         | ErrorClass::Undecodable
         | ErrorClass::NullValue
-        | ErrorClass::Unmappable => Class::Suspect,
+        | ErrorClass::Unmappable
+        | ErrorClass::VersionsBack => Class::Suspect,
     }
 }
 

@@ -8,6 +8,7 @@ use relay_core::engine::view::{BreakerView, View};
 use relay_core::names::Partition;
 use relay_core::settings::Destination;
 use relay_core::time::{Now, Timestamp};
+use tracing::error;
 
 use crate::metrics::{HeldFor, Metrics};
 use crate::status::DestinationStatus;
@@ -23,6 +24,8 @@ pub struct Outlook {
     metrics: Arc<Metrics>,
     report_at: Duration,
     looked_at: Option<Duration>,
+    /// What was said last of versions that went back.
+    went_back: Option<Arc<str>>,
 }
 
 impl Outlook {
@@ -33,6 +36,7 @@ impl Outlook {
             metrics,
             report_at: Duration::ZERO,
             looked_at: None,
+            went_back: None,
         }
     }
 
@@ -54,6 +58,7 @@ impl Outlook {
         let age = |timestamp: Option<Timestamp>| {
             timestamp.map_or(0.0, |timestamp| age_seconds(timestamp, now.wall))
         };
+        self.tell_of_versions(view.went_back.as_ref());
         let (state, held_reason) = state_of(view);
         DestinationStatus {
             state,
@@ -65,6 +70,14 @@ impl Outlook {
             in_flight: u32::try_from(view.in_flight).unwrap_or(u32::MAX),
             concurrency_limit: u32::try_from(self.settings.concurrency).unwrap_or(u32::MAX),
         }
+    }
+
+    /// Somebody must act: said once each time.
+    fn tell_of_versions(&mut self, went_back: Option<&Arc<str>>) {
+        if let Some(reason) = went_back.filter(|_| went_back != self.went_back.as_ref()) {
+            error!(destination = &*self.settings.name, %reason, "held");
+        }
+        self.went_back = went_back.cloned();
     }
 
     /// Whether the store should be told now.
@@ -93,6 +106,9 @@ fn state_of(view: &View) -> (ReplicaState, Option<String>) {
     if let Some(words) = &view.paused {
         return (ReplicaState::Paused, Some(words.to_string()));
     }
+    if let Some(words) = &view.went_back {
+        return (ReplicaState::Held, Some(words.to_string()));
+    }
     match (&view.breaker, view.hold) {
         (Some(breaker), _) if !breaker.is_half_open => {
             (ReplicaState::Open, Some(words_of(breaker)))
@@ -117,11 +133,15 @@ fn held_for(view: &View) -> Option<HeldFor> {
     if view.paused.is_some() {
         return Some(HeldFor::Paused);
     }
+    if view.went_back.is_some() {
+        return Some(HeldFor::VersionsBack);
+    }
     if view.breaker.is_some() {
         return Some(HeldFor::Breaker);
     }
     match view.hold? {
         Hold::Paused => Some(HeldFor::Paused),
+        Hold::VersionsBack => Some(HeldFor::VersionsBack),
         Hold::RetryAfter => Some(HeldFor::RetryAfter),
         Hold::RateLimit => Some(HeldFor::RateLimit),
         Hold::ParkedMax => Some(HeldFor::ParkedMax),

@@ -89,8 +89,11 @@ impl Tally {
 
     fn count_acknowledgement(&mut self, entry: &LedgerEntry) {
         let latency = entry.acknowledged_at.duration_since(entry.committed_at);
-        self.stream(Some(entry.stream.model.clone()))
-            .latency(latency.as_secs_f64());
+        // What the consumer had already did not take that long.
+        if !entry.is_suspect {
+            self.stream(Some(entry.stream.model.clone()))
+                .latency(latency.as_secs_f64());
+        }
         let newest = self
             .mappings
             .entry((entry.stream.clone(), entry.mapping_fingerprint))

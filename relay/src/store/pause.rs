@@ -1,4 +1,4 @@
-//! An operator's pause of a destination.
+//! What operators have said of a destination: that it pauses, or goes on.
 
 use std::fmt;
 
@@ -17,6 +17,16 @@ impl fmt::Display for Pause {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "by {}: {}", self.by, self.reason)
     }
+}
+
+/// What operators have said of a destination.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Orders {
+    /// None where it is not paused.
+    pub pause: Option<Pause>,
+    /// When somebody last said that it shall go on, while it was not paused: whoever ends a pause need not know that versions
+    /// of a source went back meanwhile.
+    pub resumed_at: Option<Timestamp>,
 }
 
 /// A person's wish to pause a destination, or to have it go on.
@@ -52,6 +62,14 @@ impl Wish {
 }
 
 impl PauseRequest {
+    /// When it was that a destination shall go on; none where it shall pause.
+    pub(super) fn resumed_at(&self) -> Option<Timestamp> {
+        match self.wish {
+            Wish::Pause { .. } => None,
+            Wish::Resume { .. } => Some(self.at),
+        }
+    }
+
     /// What the store keeps of it: why, who and since when; nothing of a destination that goes on.
     pub(super) fn pause(&self) -> Option<Pause> {
         match &self.wish {

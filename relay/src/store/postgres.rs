@@ -37,7 +37,7 @@ use super::delivery::{
     Delivery, DeliveryCursor, DeliveryFilter, KeptAnswer, Page, RetryAnswer, RetryRequest,
 };
 use super::lease::{Trouble, on_lease, told};
-use super::pause::{Pause, PauseRequest};
+use super::pause::{Orders, PauseRequest};
 use super::reduce;
 use super::replica::{MappingRow, ReplicaRow};
 use super::undelivered::{Counts, StoredPartition};
@@ -371,10 +371,10 @@ impl Store for PostgresStore {
         })
     }
 
-    async fn pause(&self, destination: &str) -> Result<Option<Pause>, StoreError> {
+    async fn orders(&self, destination: &str) -> Result<Orders, StoreError> {
         on_lease!(
             self,
-            "asking whether a destination is paused",
+            "asking what operators said of a destination",
             |connection| pauses::find(connection, destination)
         )
     }

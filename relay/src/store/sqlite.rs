@@ -25,7 +25,7 @@ use super::delivery::{
 };
 use super::lease::{Trouble, on_lease};
 use super::migrations::{SQLITE, applied};
-use super::pause::{Pause, PauseRequest};
+use super::pause::{Orders, PauseRequest};
 use super::reduce;
 use super::replica::{MappingRow, ReplicaRow};
 use super::undelivered::{Counts, StoredPartition};
@@ -340,10 +340,10 @@ impl Store for SqliteStore {
         })
     }
 
-    async fn pause(&self, destination: &str) -> Result<Option<Pause>, StoreError> {
+    async fn orders(&self, destination: &str) -> Result<Orders, StoreError> {
         on_lease!(
             self,
-            "asking whether a destination is paused",
+            "asking what operators said of a destination",
             |connection| pauses::find(connection, destination)
         )
     }

@@ -120,8 +120,9 @@ fn a_pause_is_asked_for_once_with_a_reason_by_an_operator() {
     let kept = || {
         relay
             .runtime
-            .block_on(relay.store.pause("billing"))
+            .block_on(relay.store.orders("billing"))
             .unwrap()
+            .pause
     };
     assert_eq!(kept().unwrap().to_string(), "by ops: they migrate");
     // The same key for the opposite is a mistake.

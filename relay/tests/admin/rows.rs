@@ -60,6 +60,7 @@ pub fn parked(key: &str, version: u64) -> ParkedRow {
         },
         attempts: 3,
         charged: 2,
+        committed_at: Some(now()),
         first_failed_at: now(),
         last_failed_at: now(),
         last_status: Some(500),

@@ -17,6 +17,7 @@ on_both_stores!(
     an_answer_is_kept_under_its_key_until_it_expires,
     replicas_and_mappings_are_what_was_said_last,
     a_destination_is_met_once,
+    a_word_to_go_on_counts_where_nothing_was_paused_and_the_last_one_stays,
     a_pause_holds_until_somebody_lets_the_destination_go_on_and_is_in_the_audit_list,
     upkeep_leaves_what_has_not_expired_and_what_is_undelivered,
 );
@@ -176,13 +177,13 @@ async fn a_pause_holds_until_somebody_lets_the_destination_go_on_and_is_in_the_a
             at,
         })
     };
-    assert_eq!(store.pause("billing").await.unwrap(), None);
+    assert_eq!(store.orders("billing").await.unwrap().pause, None);
     for reason in ["they migrate", "still"] {
         let request = ask("billing", because(reason));
         store.set_pause(&request).await.unwrap();
-        assert_eq!(store.pause("billing").await.unwrap(), pause(reason));
+        assert_eq!(store.orders("billing").await.unwrap().pause, pause(reason));
     }
-    assert_eq!(store.pause("fleet").await.unwrap(), None);
+    assert_eq!(store.orders("fleet").await.unwrap().pause, None);
     store
         .set_pause(&ask("fleet", because("too")))
         .await
@@ -191,11 +192,51 @@ async fn a_pause_holds_until_somebody_lets_the_destination_go_on_and_is_in_the_a
         reason: Some("done".into()),
     };
     store.set_pause(&ask("billing", go_on)).await.unwrap();
-    assert_eq!(store.pause("billing").await.unwrap(), None);
-    assert_eq!(store.pause("fleet").await.unwrap(), pause("too"));
+    assert_eq!(store.orders("billing").await.unwrap().pause, None);
+    assert_eq!(store.orders("fleet").await.unwrap().pause, pause("too"));
     assert_eq!(store.destinations().await.unwrap(), ["billing", "fleet"]);
     let audit = "select count(*) from audit where token_name = 'ops' and detail is not null";
     assert_eq!(database.number(audit).await, 4);
+}
+
+async fn a_word_to_go_on_counts_where_nothing_was_paused_and_the_last_one_stays(
+    database: Database,
+) {
+    let (store, begin) = (database.store(), now());
+    let at = |minutes: u32| begin + Duration::from_secs(60) * minutes;
+    let say = |wish, at| PauseRequest {
+        destination: "billing".into(),
+        wish,
+        token_name: "ops".into(),
+        at,
+    };
+    let pause = || Wish::Pause {
+        reason: "they migrate".into(),
+    };
+    let go_on = || Wish::Resume { reason: None };
+    for (wish, minutes, expected) in [
+        (pause(), 1, None),
+        (go_on(), 2, None),
+        (go_on(), 5, Some(at(5))),
+        (go_on(), 4, Some(at(5))),
+        (pause(), 6, Some(at(5))),
+        (go_on(), 7, Some(at(5))),
+        (go_on(), 8, Some(at(8))),
+    ] {
+        let request = say(wish, at(minutes));
+        store.set_pause(&request).await.unwrap();
+        let orders = store.orders("billing").await.unwrap();
+        assert_eq!(orders.resumed_at, expected, "{minutes}");
+    }
+    let orders = store.orders("fleet").await.unwrap();
+    assert_eq!((orders.pause, orders.resumed_at), (None, None));
+    let request = PauseRequest {
+        destination: "fleet".into(),
+        ..say(go_on(), at(9))
+    };
+    store.set_pause(&request).await.unwrap();
+    let orders = store.orders("fleet").await.unwrap();
+    assert_eq!(orders.resumed_at, Some(at(9)), "of one never met before");
 }
 
 async fn upkeep_leaves_what_has_not_expired_and_what_is_undelivered(database: Database) {

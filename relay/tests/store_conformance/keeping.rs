@@ -170,6 +170,8 @@ async fn the_ledger_holds_the_highest_acknowledged_version(database: Database) {
     let store = database.store();
     let mut deleted = entry("1", 9);
     deleted.is_deleted = true;
+    let mut newer = entry("2", 8);
+    newer.committed_at = now() - HOUR;
     store
         .keep(&acknowledging(vec![
             entry("1", 4),
@@ -179,7 +181,7 @@ async fn the_ledger_holds_the_highest_acknowledged_version(database: Database) {
         .await
         .unwrap();
     store
-        .keep(&acknowledging(vec![entry("2", 8)]))
+        .keep(&acknowledging(vec![newer.clone()]))
         .await
         .unwrap();
     let wanted: Vec<_> = ["1", "2", "never"]
@@ -187,8 +189,10 @@ async fn the_ledger_holds_the_highest_acknowledged_version(database: Database) {
         .into();
     let mut known = store.load_ledger(&stream(), &wanted).await.unwrap();
     known.sort_by_key(|(_, held)| held.version);
-    let newer = Held::from(&entry("2", 8));
-    let expected = [(wanted[1], newer), (wanted[0], Held::from(&deleted))];
+    let expected = [
+        (wanted[1], Held::from(&newer)),
+        (wanted[0], Held::from(&deleted)),
+    ];
     assert_eq!(known, expected);
     let held = store.ledger_entry(&stream(), "1").await.unwrap().unwrap();
     assert_eq!(

@@ -160,6 +160,7 @@ pub fn parked_of(stream: &Arc<Stream>, key: &str, version: u64) -> ParkedRow {
         state: waiting(ParkedReason::Retry),
         attempts: 3,
         charged: 2,
+        committed_at: Some(now()),
         first_failed_at: now(),
         last_failed_at: now(),
         last_status: Some(500),

@@ -37,9 +37,11 @@ fn in_state(state: ParkedState, key: &str) -> ParkedRow {
 
 async fn the_owner_loads_its_records_without_and_with_their_bytes(database: Database) {
     let store = database.store();
-    let row = parked("42", 7);
+    let mut row = parked("42", 7);
+    row.committed_at = Some(now() - HOUR);
     let mut elsewhere = parked("43", 7);
     elsewhere.coordinates.partition += 1;
+    elsewhere.committed_at = None;
     store
         .keep(&parking(vec![row.clone(), elsewhere.clone()]))
         .await
@@ -52,6 +54,7 @@ async fn the_owner_loads_its_records_without_and_with_their_bytes(database: Data
     assert_eq!(index.subject.record, row.subject.record);
     assert_eq!(index.state, row.state);
     assert_eq!((index.attempts, index.charged), (3, 2));
+    assert_eq!(index.committed_at, row.committed_at);
     assert_eq!(index.first_failed_at, row.first_failed_at);
     assert_eq!(index.coordinates, row.coordinates);
     let ids = [
@@ -66,6 +69,7 @@ async fn the_owner_loads_its_records_without_and_with_their_bytes(database: Data
         .find(|read| read.subject.id == row.subject.id)
         .unwrap();
     assert_eq!(loaded.record, row.record);
+    assert_eq!(loaded.committed_at, row.committed_at);
     assert_eq!(loaded.last_failed_at, row.last_failed_at);
     assert_eq!(loaded.last_status, row.last_status);
     assert_eq!(loaded.error_class, row.error_class);

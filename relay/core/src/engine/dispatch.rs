@@ -23,6 +23,7 @@ impl Engine {
     pub(super) fn may_send(&self) -> bool {
         self.mode == Mode::Running
             && self.paused.is_none()
+            && self.went_back.is_empty()
             && self.hold_until.is_none()
             && !self.journal.is_backlogged()
     }
@@ -172,6 +173,7 @@ impl Engine {
             let lane = self.lanes.entry(delivery.id.key_hash).or_default();
             lane.in_flight = Some(InFlight {
                 version: delivery.id.version,
+                committed_at: delivery.record.committed_at,
                 owner: delivery.owner,
                 home: place.home,
                 epoch: place.epoch,

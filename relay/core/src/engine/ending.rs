@@ -38,7 +38,7 @@ struct Unsent {
     coordinates: Coordinates,
     cause: Cause,
     outcome: Outcome,
-    /// Why none could be made of it.
+    /// Why none could be made of it, or was not to be.
     flaw: Option<(ErrorClass, String)>,
 }
 
@@ -100,7 +100,23 @@ impl Engine {
         self.end(delivery, now);
     }
 
+    /// Ends a delivery that is stale only because its source's versions went back.
+    pub(super) fn supersede_as_gone_back(&mut self, delivery: &Delivery, why: String, now: Now) {
+        let flaw = (ErrorClass::VersionsBack, why);
+        self.log_superseded_because(delivery, Some(flaw), now);
+        self.end(delivery, now);
+    }
+
     pub(super) fn log_superseded(&mut self, delivery: &Delivery, now: Now) {
+        self.log_superseded_because(delivery, None, now);
+    }
+
+    fn log_superseded_because(
+        &mut self,
+        delivery: &Delivery,
+        flaw: Option<(ErrorClass, String)>,
+        now: Now,
+    ) {
         self.log_unsent(
             Unsent {
                 home: delivery.place.home,
@@ -108,7 +124,7 @@ impl Engine {
                 coordinates: self.homes[delivery.place.home].coordinates(delivery.place.offset),
                 cause: delivery.cause(),
                 outcome: Outcome::Superseded,
-                flaw: None,
+                flaw,
             },
             now,
         );
@@ -152,6 +168,12 @@ impl Engine {
             Acknowledged::AsSent => (delivery.id.version, false),
             Acknowledged::Newer(version) => (version, true),
         };
+        // What the consumer named was committed at any time before now.
+        let committed_at = if version == delivery.id.version {
+            delivery.record.committed_at
+        } else {
+            now.wall.max(delivery.record.committed_at)
+        };
         let key = delivery.id.key_hash;
         let home = &mut self.homes[delivery.place.home];
         home.watermark = home.watermark.max(version);
@@ -165,7 +187,7 @@ impl Engine {
             is_deleted: delivery.record.operation == Operation::Delete,
             is_suspect,
             acknowledged_at: now.wall,
-            committed_at: delivery.record.committed_at,
+            committed_at,
         };
         let partition = home.partition.number;
         self.lanes
@@ -204,6 +226,7 @@ impl Engine {
             state,
             attempts: delivery.tally.attempts,
             charged: delivery.tally.charged,
+            committed_at: Some(delivery.record.committed_at),
             first_failed_at,
             last_failed_at,
             last_status: status,
@@ -217,6 +240,7 @@ impl Engine {
             state,
             attempts: delivery.tally.attempts,
             charged: delivery.tally.charged,
+            committed_at: Some(delivery.record.committed_at),
             first_failed_at,
             coordinates,
         };
@@ -252,12 +276,15 @@ impl Engine {
             now,
         );
         let state = ParkedState::Quarantined;
+        let readable = quarantine.readable.as_ref();
+        let committed_at = readable.and_then(|readable| readable.committed_at);
         let row = ParkedRow {
             subject: subject.clone(),
             record: unread.value.map(Into::into),
             state,
             attempts: 0,
             charged: 0,
+            committed_at,
             first_failed_at: now.wall,
             last_failed_at: now.wall,
             last_status: None,
@@ -271,6 +298,7 @@ impl Engine {
             state,
             attempts: 0,
             charged: 0,
+            committed_at,
             first_failed_at: now.wall,
             coordinates,
         };

@@ -58,6 +58,8 @@ pub enum Event {
     ManualRetries { entries: Vec<ParkedEntry> },
     /// An operator has paused the destination, told in these words; none: nobody has, or not any more.
     Paused { words: Option<Arc<str>> },
+    /// An operator has last said at that time that the destination shall go on.
+    Resumed { at: Timestamp },
     /// The store counted this destination's undelivered records.
     Counted { undelivered: u64 },
     /// So many partitions does the destination have, over all replicas.

@@ -15,6 +15,8 @@ const READY_MIN: usize = 64;
 pub enum Hold {
     /// By an operator.
     Paused,
+    /// Versions of a source went back, and an operator has not had a look at it.
+    VersionsBack,
     RetryAfter,
     /// So many requests a second have been sent.
     RateLimit,
@@ -28,6 +30,7 @@ impl Hold {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Paused => "paused",
+            Self::VersionsBack => "versions_back",
             Self::RetryAfter => "retry_after",
             Self::RateLimit => "rate_limit",
             Self::Store => "store",
@@ -42,6 +45,9 @@ impl Engine {
     pub fn hold(&self) -> Option<Hold> {
         if self.paused.is_some() {
             return Some(Hold::Paused);
+        }
+        if !self.went_back.is_empty() {
+            return Some(Hold::VersionsBack);
         }
         if self.hold_until.is_some() {
             return Some(Hold::RetryAfter);
@@ -112,7 +118,7 @@ impl Engine {
         let has_no_room = match hold {
             // What cannot be decoded would be kept at once, and then the next.
             Some(Hold::Store | Hold::Buffer | Hold::ParkedMax) => true,
-            Some(Hold::Paused | Hold::RetryAfter | Hold::RateLimit) | None => {
+            Some(Hold::Paused | Hold::VersionsBack | Hold::RetryAfter | Hold::RateLimit) | None => {
                 self.mode != Mode::Running
             }
         };

@@ -10,6 +10,7 @@ use super::lane::{Lane, Turn, Waiting};
 use super::ownership::parked;
 use super::parked::{Row, Wait};
 use super::table::Phase;
+use super::went_back::{Known, has_gone_back, overtaken_by};
 use super::{Engine, Step};
 use crate::exchange::ErrorClass;
 use crate::names::{DeliveryId, KeyHash, Partition, Stream};
@@ -156,7 +157,7 @@ impl Engine {
     }
 
     /// Gives a delivery its place among what is known of its key.
-    fn place(&mut self, mut delivery: Delivery, now: Now) {
+    pub(super) fn place(&mut self, mut delivery: Delivery, now: Now) {
         let DeliveryId {
             key_hash: key,
             version,
@@ -173,7 +174,8 @@ impl Engine {
             return self.put_back(&delivery, now);
         }
         if newest >= Some(version) || self.parked.of_key(key).iter().any(|row| is_known(&row)) {
-            self.supersede(&delivery, now);
+            let known = self.overtaken_in_memory(&delivery);
+            self.end_as_stale(delivery, known, now);
             self.drop_idle_lane(key);
             return;
         }
@@ -191,7 +193,12 @@ impl Engine {
                 Turn::At(_) | Turn::Ready => older.turn,
                 Turn::CheckingLedger => self.turn_of(&delivery),
             };
-            self.supersede_by(&older.delivery, &mut delivery, now);
+            let overtaken = Known::from(&delivery);
+            if older.turn == Turn::CheckingLedger && has_gone_back(&older.delivery, &overtaken) {
+                self.end_as_stale(*older.delivery, Some(overtaken), now);
+            } else {
+                self.supersede_by(&older.delivery, &mut delivery, now);
+            }
             return self.wait_in_lane(delivery, turn);
         }
         if let Some(due) = self.take_parked_place(&delivery, now) {
@@ -199,6 +206,26 @@ impl Engine {
         }
         let turn = self.turn_of(&delivery);
         self.wait_in_lane(delivery, turn);
+    }
+
+    /// What of a key makes a delivery stale, as far as memory tells.
+    fn overtaken_in_memory(&self, delivery: &Delivery) -> Option<Known> {
+        let key = delivery.id.key_hash;
+        let lane = self.lanes.get(&key);
+        let acknowledged = lane.and_then(|lane| lane.acknowledged).map(Known::from);
+        let waiting = lane
+            .and_then(|lane| lane.waiting.as_ref())
+            .map(|waiting| Known::from(&*waiting.delivery));
+        let flight = lane
+            .and_then(|lane| lane.in_flight)
+            .filter(|flight| flight.is_of(delivery.place))
+            .map(|flight| Known {
+                version: flight.version,
+                committed_at: flight.committed_at,
+            });
+        let parked = self.parked.of_key(key).iter().map(Known::from);
+        let in_lane = [acknowledged, waiting, flight].into_iter().flatten();
+        overtaken_by(delivery.id.version, in_lane.chain(parked))
     }
 
     /// Whether the ledger must be asked before this may be sent. Behind a request of its own key it learns enough.
@@ -291,10 +318,11 @@ impl Engine {
                 continue;
             };
             let delivery = *waiting.delivery;
-            let both = held.get(key).copied().into_iter().chain(lane.acknowledged);
-            let held = both.reduce(Held::or_newer);
-            if held.is_some_and(|held| held.version >= delivery.id.version) {
-                self.supersede(&delivery, step.now);
+            let both = || held.get(key).copied().into_iter().chain(lane.acknowledged);
+            let overtaken = overtaken_by(delivery.id.version, both().map(Known::from));
+            let held = both().reduce(Held::or_newer);
+            if overtaken.is_some() {
+                self.end_as_stale(delivery, overtaken, step.now);
                 self.drop_idle_lane(*key);
             } else if self.is_unchanged(&delivery, held) {
                 self.skip(&delivery, step.now);

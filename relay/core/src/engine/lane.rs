@@ -8,6 +8,7 @@ use std::time::Duration;
 use super::delivery::{Delivery, Owner, Place};
 use crate::names::KeyHash;
 use crate::rows::Held;
+use crate::time::Timestamp;
 
 /// One key's place in memory. It exists while something of the key is in flight, waits, or is not durable yet.
 #[derive(Debug, Default)]
@@ -71,6 +72,7 @@ impl Lane {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct InFlight {
     pub version: u64,
+    pub committed_at: Timestamp,
     pub owner: Owner,
     pub home: usize,
     pub epoch: u32,

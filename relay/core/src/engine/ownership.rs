@@ -208,6 +208,7 @@ impl Engine {
     /// Takes what waits in the lanes of a partition out of memory. With `parking_at`, what has failed tries is parked,
     /// so that its attempts stay exact; what was never tried is Kafka's, or the store's, all the same.
     fn empty_lanes(&mut self, home: usize, parking_at: Option<Now>) {
+        self.forget_aside(home);
         let keys: Vec<KeyHash> = self
             .lanes
             .iter()

@@ -18,6 +18,8 @@ pub struct View {
     pub hold: Option<Hold>,
     /// Who paused it, and why.
     pub paused: Option<Arc<str>>,
+    /// How versions of a source went back, and what to do about it.
+    pub went_back: Option<Arc<str>>,
     /// The breaker that is not closed, worst first.
     pub breaker: Option<BreakerView>,
     /// Kafka timestamp of the oldest record read and not ended.
@@ -49,6 +51,7 @@ impl Engine {
                 .hold()
                 .or_else(|| self.waits_for_rate().then_some(Hold::RateLimit)),
             paused: self.paused.clone(),
+            went_back: self.went_back.words().cloned(),
             breaker: self.breaker_view(now),
             oldest_open: owned().filter_map(|home| home.offsets.oldest()).min(),
             oldest_parked: self

@@ -89,6 +89,27 @@ impl Desk {
             .produce_as(&self.key, operation, state, &mut self.dice);
     }
 
+    /// The record of a version comes once more.
+    pub fn publish_again(&mut self, version: usize) {
+        let record = self.topics.record(&self.partition, self.offset(version));
+        let record = record.unwrap().clone();
+        self.topics.append_again(&self.key, record, &mut self.dice);
+    }
+
+    /// The source's sequence begins anew after an outage.
+    pub fn go_back(&mut self) {
+        self.topics.go_back(&mut self.dice);
+    }
+
+    pub fn raise_generation(&mut self) {
+        self.topics.raise_generation();
+    }
+
+    /// What the source's clock shows.
+    pub fn source_clock(&mut self, at: Timestamp) {
+        self.topics.clock = at;
+    }
+
     /// The next version is of a row of its own.
     pub fn produce_key(&mut self, name: &str) {
         let key = Key {
@@ -187,6 +208,7 @@ impl Desk {
             content_hash: read.content_hash,
             is_deleted: read.operation == relay_core::names::Operation::Delete,
             is_suspect: false,
+            committed_at: read.committed_at,
         }
     }
 
@@ -208,6 +230,7 @@ impl Desk {
             state,
             attempts: 1,
             charged: 1,
+            committed_at: Some(Timestamp::UNIX_EPOCH),
             first_failed_at: Timestamp::UNIX_EPOCH,
             last_failed_at: Timestamp::UNIX_EPOCH,
             last_status: None,
@@ -225,6 +248,7 @@ impl Desk {
             state,
             attempts: row.attempts,
             charged: row.charged,
+            committed_at: row.committed_at,
             first_failed_at: row.first_failed_at,
             coordinates: row.coordinates,
         }

@@ -18,6 +18,7 @@ mod late_answers;
 mod rate;
 mod seeds;
 mod unchanged;
+mod versions_back;
 mod world;
 
 use seeds::Seeds;
@@ -67,6 +68,33 @@ fn one_or_two_keys_that_always_fail_never_open_the_breaker_and_are_exhausted() {
         world.heal();
         assert_eq!(world.breaker_openings(), 0, "NEIGHBOUR: a breaker opened");
         world.assert_poison_is_exhausted();
+    });
+}
+
+#[test]
+fn versions_that_go_back_lose_nothing_that_no_person_was_asked_about() {
+    let rules = |dice: &mut Dice| {
+        let mut rules = Rules::calm(dice);
+        rules.steps = 1_500;
+        rules.weathers = vec![Weather::Well, Weather::Mixed];
+        rules.knobs.parked_max = 1_000;
+        rules.allow(Happening::ChangeWeather, 1);
+        rules.allow(Happening::GoBack, 1);
+        rules.allow(Happening::RaiseGeneration, 1);
+        rules.allow(Happening::PersonResumes, 1);
+        rules.allow(Happening::Serve, 40);
+        rules.allow(Happening::Hear, 40);
+        rules.allow(Happening::LookOut, 2);
+        if dice.happens(50) {
+            rules.allow(Happening::Rebalance, 1);
+        }
+        rules
+    };
+    Seeds::first(100).play(rules, |world| {
+        world.play();
+        world.heal();
+        world.heal_wholly();
+        world.assert_converged();
     });
 }
 

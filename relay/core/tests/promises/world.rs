@@ -28,7 +28,7 @@ use std::time::Duration;
 use relay_core::engine::Event;
 use relay_core::engine::view::BreakerView;
 use relay_core::rows::Batch;
-use relay_core::time::{Now, Timestamp};
+use relay_core::time::{Now, SignedDuration, Timestamp};
 
 use accounts::Accounts;
 use breaker_watch::BreakerWatch;
@@ -63,6 +63,7 @@ pub struct World {
     assignments: u64,
     /// What people want of the destination.
     is_paused: bool,
+    resumed_at: Option<Timestamp>,
     pub steps: usize,
     /// What happened, line by line; none while nobody reads it.
     pub trace: Option<Vec<String>>,
@@ -71,7 +72,7 @@ pub struct World {
 impl World {
     pub fn new(rules: Rules, dice: Dice) -> Self {
         Self {
-            topics: Topics::default(),
+            topics: Topics::in_use(),
             group: Group::default(),
             store: Store::default(),
             endpoint: Endpoint::new(&rules),
@@ -84,6 +85,7 @@ impl World {
             now: Duration::ZERO,
             assignments: 0,
             is_paused: false,
+            resumed_at: None,
             steps: 0,
             trace: None,
             rules,
@@ -141,12 +143,17 @@ impl World {
 
     /// The moment as a replica reads it.
     fn moment(&self, who: usize) -> Now {
-        let second = 1_795_000_000 + self.replicas[who].clock_error;
-        let wall = Timestamp::new(second, 0).unwrap();
+        let error = SignedDuration::from_secs(self.replicas[who].clock_error);
         Now {
             monotonic: self.now,
-            wall: wall.checked_add(self.now).unwrap(),
+            wall: self.wall().checked_add(error).unwrap(),
         }
+    }
+
+    /// The moment as a clock that is right shows it.
+    fn wall(&self) -> Timestamp {
+        let began = Timestamp::new(1_795_000_000 + self.topics.outages, 0).unwrap();
+        began.checked_add(self.now).unwrap()
     }
 
     fn say(&mut self, line: impl FnOnce() -> String) {

@@ -216,12 +216,12 @@ pub(super) async fn find_held(
     let mut found = Vec::with_capacity(key_hashes.len());
     for slice in key_hashes.chunks(LOOKUP) {
         let wanted: Vec<Uuid> = slice.iter().map(|hash| Uuid::from_bytes(hash.0)).collect();
-        let rows: Vec<(Uuid, i64, Vec<u8>, bool, bool)> = sqlx::query_as(
+        let rows: Vec<(Uuid, i64, Vec<u8>, bool, bool, Moment)> = sqlx::query_as(
             "
             select wanted.key_hash, held.*
             from unnest($2::uuid[]) as wanted (key_hash)
             cross join lateral (
-              select version, content_hash, deleted, suspect
+              select version, content_hash, deleted, suspect, committed_at
               from ledger where stream_id = $1 and key_hash = wanted.key_hash limit 1
             ) as held
             ",
@@ -230,12 +230,13 @@ pub(super) async fn find_held(
         .bind(&wanted)
         .fetch_all(&mut *connection)
         .await?;
-        for (hash, version, content_hash, is_deleted, is_suspect) in rows {
+        for (hash, version, content_hash, is_deleted, is_suspect, committed_at) in rows {
             let held = Held {
                 version: TABLE.number("version", version)?,
                 content_hash: ContentHash(TABLE.sixteen("content_hash", &content_hash)?),
                 is_deleted,
                 is_suspect,
+                committed_at: committed_at.0,
             };
             found.push((KeyHash(hash.into_bytes()), held));
         }

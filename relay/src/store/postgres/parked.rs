@@ -20,7 +20,7 @@ pub(super) const TABLE: Table = Table("parked");
 
 /// Everything but the bytes of the record.
 pub(super) const COLUMNS: &str = "id, key_hash, destination, source, model, key, version, operation, state, reason, \
-     attempts, charged, next_attempt_at, first_failed_at, last_failed_at, last_status, error_class, error, topic, \
+     attempts, charged, committed_at, next_attempt_at, first_failed_at, last_failed_at, last_status, error_class, error, topic, \
      partition_number, offset_number";
 
 /// Deliveries as two columns.
@@ -95,6 +95,10 @@ pub(super) async fn upsert(
         .iter()
         .map(|row| row.error_class.map(ErrorClass::as_str))
         .collect();
+    let committed_at: Vec<Option<Moment>> = rows
+        .iter()
+        .map(|row| row.committed_at.map(Moment))
+        .collect();
     let offsets: Vec<i64> = rows.iter().map(|row| row.coordinates.offset).collect();
     sqlx::query(UPSERT)
         .bind(&key_hashes)
@@ -118,6 +122,7 @@ pub(super) async fn upsert(
         .bind(texts(|row| &row.coordinates.topic))
         .bind(numbers(|row| row.coordinates.partition))
         .bind(&offsets)
+        .bind(&committed_at)
         .execute(connection)
         .await?;
     Ok(())
@@ -127,12 +132,12 @@ const UPSERT: &str = "
   insert into parked (
     key_hash, destination, source, model, key, version, operation, record, state, reason, attempts, charged,
     next_attempt_at, first_failed_at, last_failed_at, last_status, error_class, error, topic, partition_number,
-    offset_number
+    offset_number, committed_at
   )
   select * from unnest(
     $1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[], $6::bigint[], $7::text[], $8::bytea[], $9::text[],
     $10::text[], $11::int[], $12::int[], $13::timestamptz[], $14::timestamptz[], $15::timestamptz[], $16::smallint[],
-    $17::text[], $18::text[], $19::text[], $20::int[], $21::bigint[]
+    $17::text[], $18::text[], $19::text[], $20::int[], $21::bigint[], $22::timestamptz[]
   )
   on conflict (key_hash, version) do update set
     destination = excluded.destination,
@@ -153,7 +158,8 @@ const UPSERT: &str = "
     error = excluded.error,
     topic = excluded.topic,
     partition_number = excluded.partition_number,
-    offset_number = excluded.offset_number
+    offset_number = excluded.offset_number,
+    committed_at = excluded.committed_at
 ";
 
 /// The undelivered records of a partition, in the order in which they came.
@@ -284,6 +290,7 @@ pub(super) fn parked_row(row: &PgRow, record: Option<Arc<[u8]>>) -> Result<Parke
         state: index.state,
         attempts: index.attempts,
         charged: index.charged,
+        committed_at: index.committed_at,
         first_failed_at: index.first_failed_at,
         last_failed_at: last_failed_at.0,
         last_status: row
@@ -299,6 +306,7 @@ pub(super) fn parked_row(row: &PgRow, record: Option<Arc<[u8]>>) -> Result<Parke
 
 fn index_row(row: &PgRow) -> Result<ParkedEntry, Trouble> {
     let due_at: Option<Moment> = row.try_get("next_attempt_at")?;
+    let committed_at: Option<Moment> = row.try_get("committed_at")?;
     let first_failed_at: Moment = row.try_get("first_failed_at")?;
     Ok(ParkedEntry {
         subject: subject(TABLE, row)?,
@@ -309,6 +317,7 @@ fn index_row(row: &PgRow) -> Result<ParkedEntry, Trouble> {
         )?,
         attempts: TABLE.number("attempts", row.try_get::<i32, _>("attempts")?.into())?,
         charged: TABLE.number("charged", row.try_get::<i32, _>("charged")?.into())?,
+        committed_at: committed_at.map(|Moment(at)| at),
         first_failed_at: first_failed_at.0,
         coordinates: coordinates(row)?,
     })

@@ -1,10 +1,10 @@
-//! Destinations that an operator has paused.
+//! Destinations that an operator has paused, or has let go on.
 
 use sqlx::{Connection, PgConnection};
 
 use super::moment::Moment;
 use crate::store::lease::Trouble;
-use crate::store::pause::{Pause, PauseRequest};
+use crate::store::pause::{Orders, Pause, PauseRequest};
 
 /// Pauses a destination or lets it go on, and notes who asked.
 pub(super) async fn set(
@@ -15,11 +15,15 @@ pub(super) async fn set(
     let mut transaction = connection.begin().await?;
     sqlx::query(
         "
-        insert into destinations (name, first_seen_at, paused, paused_reason, paused_by, paused_at)
-        values ($1, $2, $3, $4, $5, $6)
+        insert into destinations (name, first_seen_at, paused, paused_reason, paused_by, paused_at, resumed_at)
+        values ($1, $2, $3, $4, $5, $6, $7)
         on conflict (name) do update set
           paused = excluded.paused, paused_reason = excluded.paused_reason, paused_by = excluded.paused_by,
-          paused_at = excluded.paused_at
+          paused_at = excluded.paused_at,
+          resumed_at = case
+            when destinations.paused then destinations.resumed_at
+            else greatest(destinations.resumed_at, excluded.resumed_at)
+          end
         ",
     )
     .bind(&request.destination)
@@ -28,6 +32,7 @@ pub(super) async fn set(
     .bind(pause.as_ref().map(|pause| &pause.reason))
     .bind(pause.as_ref().map(|pause| &pause.by))
     .bind(pause.as_ref().map(|pause| Moment(pause.at)))
+    .bind(request.resumed_at().map(Moment))
     .execute(&mut *transaction)
     .await?;
     sqlx::query(
@@ -44,20 +49,33 @@ pub(super) async fn set(
     Ok(())
 }
 
-/// Who paused a destination, if somebody has.
+/// What operators have said of a destination.
 pub(super) async fn find(
     connection: &mut PgConnection,
     destination: &str,
-) -> Result<Option<Pause>, Trouble> {
-    let row: Option<(Option<String>, Option<String>, Moment)> = sqlx::query_as(
-        "select paused_reason, paused_by, paused_at from destinations where name = $1 and paused_at is not null",
+) -> Result<Orders, Trouble> {
+    let row: Option<Row> = sqlx::query_as(
+        "select paused_reason, paused_by, paused_at, resumed_at from destinations where name = $1",
     )
     .bind(destination)
     .fetch_optional(connection)
     .await?;
-    Ok(row.map(|(reason, by, at)| Pause {
-        reason: reason.unwrap_or_default(),
-        by: by.unwrap_or_default(),
-        at: at.0,
-    }))
+    let Some((reason, by, paused_at, resumed_at)) = row else {
+        return Ok(Orders::default());
+    };
+    Ok(Orders {
+        pause: paused_at.map(|Moment(at)| Pause {
+            reason: reason.unwrap_or_default(),
+            by: by.unwrap_or_default(),
+            at,
+        }),
+        resumed_at: resumed_at.map(|Moment(at)| at),
+    })
 }
+
+type Row = (
+    Option<String>,
+    Option<String>,
+    Option<Moment>,
+    Option<Moment>,
+);

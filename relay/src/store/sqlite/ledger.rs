@@ -174,14 +174,14 @@ pub(super) async fn find_held(
     stream_id: i64,
     key_hash: KeyHash,
 ) -> Result<Option<Held>, Trouble> {
-    let row: Option<(i64, Vec<u8>, bool, bool)> = sqlx::query_as(
-        "select version, content_hash, deleted, suspect from ledger where stream_id = ? and key_hash = ?",
+    let row: Option<(i64, Vec<u8>, bool, bool, i64)> = sqlx::query_as(
+        "select version, content_hash, deleted, suspect, committed_at from ledger where stream_id = ? and key_hash = ?",
     )
     .bind(stream_id)
     .bind(&key_hash.0[..])
     .fetch_optional(connection)
     .await?;
-    let Some((version, content_hash, is_deleted, is_suspect)) = row else {
+    let Some((version, content_hash, is_deleted, is_suspect, committed_at)) = row else {
         return Ok(None);
     };
     Ok(Some(Held {
@@ -189,6 +189,7 @@ pub(super) async fn find_held(
         content_hash: ContentHash(TABLE.sixteen("content_hash", &content_hash)?),
         is_deleted,
         is_suspect,
+        committed_at: TABLE.moment("committed_at", committed_at)?,
     }))
 }
 

@@ -18,7 +18,7 @@ pub(super) const TABLE: Table = Table("parked");
 
 /// Everything but the bytes of the record.
 pub(super) const COLUMNS: &str = "id, key_hash, destination, source, model, key, version, operation, state, reason, \
-     attempts, charged, next_attempt_at, first_failed_at, last_failed_at, last_status, error_class, error, topic, \
+     attempts, charged, committed_at, next_attempt_at, first_failed_at, last_failed_at, last_status, error_class, error, topic, \
      partition_number, offset_number";
 
 /// Forgets a delivery that has ended.
@@ -63,6 +63,7 @@ pub(super) async fn upsert(
         .bind(storable(&row.coordinates.topic))
         .bind(row.coordinates.partition)
         .bind(row.coordinates.offset)
+        .bind(row.committed_at.map(Timestamp::as_microsecond))
         .execute(connection)
         .await?;
     Ok(())
@@ -72,9 +73,9 @@ const UPSERT: &str = "
   insert into parked (
     key_hash, destination, source, model, key, version, operation, record, state, reason, attempts, charged,
     next_attempt_at, first_failed_at, last_failed_at, last_status, error_class, error, topic, partition_number,
-    offset_number
+    offset_number, committed_at
   )
-  values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+  values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
   on conflict (key_hash, version) do update set
     destination = excluded.destination,
     source = excluded.source,
@@ -94,7 +95,8 @@ const UPSERT: &str = "
     error = excluded.error,
     topic = excluded.topic,
     partition_number = excluded.partition_number,
-    offset_number = excluded.offset_number
+    offset_number = excluded.offset_number,
+    committed_at = excluded.committed_at
 ";
 
 /// The undelivered records of a partition, in the order in which they came.
@@ -204,6 +206,7 @@ pub(super) fn parked_row(row: &SqliteRow, record: Option<Arc<[u8]>>) -> Result<P
         state: index.state,
         attempts: index.attempts,
         charged: index.charged,
+        committed_at: index.committed_at,
         first_failed_at: index.first_failed_at,
         last_failed_at: TABLE.moment("last_failed_at", row.try_get("last_failed_at")?)?,
         last_status: row.try_get("last_status")?,
@@ -220,11 +223,16 @@ fn index_row(row: &SqliteRow) -> Result<ParkedEntry, Trouble> {
     let due_at = due_at
         .map(|at| TABLE.moment("next_attempt_at", at))
         .transpose()?;
+    let committed_at: Option<i64> = row.try_get("committed_at")?;
+    let committed_at = committed_at
+        .map(|at| TABLE.moment("committed_at", at))
+        .transpose()?;
     Ok(ParkedEntry {
         subject: subject(TABLE, row)?,
         state: TABLE.parked_state(row.try_get("state")?, row.try_get("reason")?, due_at)?,
         attempts: row.try_get("attempts")?,
         charged: row.try_get("charged")?,
+        committed_at,
         first_failed_at: TABLE.moment("first_failed_at", row.try_get("first_failed_at")?)?,
         coordinates: coordinates(row)?,
     })

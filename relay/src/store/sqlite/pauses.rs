@@ -1,9 +1,10 @@
-//! Destinations that an operator has paused.
+//! Destinations that an operator has paused, or has let go on.
 
+use relay_core::time::Timestamp;
 use sqlx::{Connection, SqliteConnection};
 
 use crate::store::lease::Trouble;
-use crate::store::pause::{Pause, PauseRequest};
+use crate::store::pause::{Orders, Pause, PauseRequest};
 use crate::store::words::Table;
 
 const DESTINATIONS: Table = Table("destinations");
@@ -17,11 +18,15 @@ pub(super) async fn set(
     let mut transaction = connection.begin_with("begin immediate").await?;
     sqlx::query(
         "
-        insert into destinations (name, first_seen_at, paused, paused_reason, paused_by, paused_at)
-        values (?, ?, ?, ?, ?, ?)
+        insert into destinations (name, first_seen_at, paused, paused_reason, paused_by, paused_at, resumed_at)
+        values (?, ?, ?, ?, ?, ?, ?)
         on conflict (name) do update set
           paused = excluded.paused, paused_reason = excluded.paused_reason, paused_by = excluded.paused_by,
-          paused_at = excluded.paused_at
+          paused_at = excluded.paused_at,
+          resumed_at = case
+            when destinations.paused then destinations.resumed_at
+            else coalesce(max(destinations.resumed_at, excluded.resumed_at), excluded.resumed_at, destinations.resumed_at)
+          end
         ",
     )
     .bind(&request.destination)
@@ -30,6 +35,7 @@ pub(super) async fn set(
     .bind(pause.as_ref().map(|pause| &pause.reason))
     .bind(pause.as_ref().map(|pause| &pause.by))
     .bind(pause.as_ref().map(|pause| pause.at.as_microsecond()))
+    .bind(request.resumed_at().map(Timestamp::as_microsecond))
     .execute(&mut *transaction)
     .await?;
     sqlx::query(
@@ -46,23 +52,29 @@ pub(super) async fn set(
     Ok(())
 }
 
-/// Who paused a destination, if somebody has.
+/// What operators have said of a destination.
 pub(super) async fn find(
     connection: &mut SqliteConnection,
     destination: &str,
-) -> Result<Option<Pause>, Trouble> {
-    let row: Option<(Option<String>, Option<String>, i64)> = sqlx::query_as(
-        "select paused_reason, paused_by, paused_at from destinations where name = ? and paused_at is not null",
+) -> Result<Orders, Trouble> {
+    let row: Option<Row> = sqlx::query_as(
+        "select paused_reason, paused_by, paused_at, resumed_at from destinations where name = ?",
     )
     .bind(destination)
     .fetch_optional(connection)
     .await?;
-    row.map(|(reason, by, at)| {
-        Ok(Pause {
+    let Some((reason, by, paused_at, resumed_at)) = row else {
+        return Ok(Orders::default());
+    };
+    let moment = |column, at: Option<i64>| at.map(|at| DESTINATIONS.moment(column, at)).transpose();
+    Ok(Orders {
+        pause: moment("paused_at", paused_at)?.map(|at| Pause {
             reason: reason.unwrap_or_default(),
             by: by.unwrap_or_default(),
-            at: DESTINATIONS.moment("paused_at", at)?,
-        })
+            at,
+        }),
+        resumed_at: moment("resumed_at", resumed_at)?,
     })
-    .transpose()
 }
+
+type Row = (Option<String>, Option<String>, Option<i64>, Option<i64>);

@@ -176,6 +176,10 @@ fn assert_readable(quarantine: &Quarantine, error: &str) {
         key: "42".into(),
         version: 918_273,
         operation: Operation::Update,
+        committed_at: quarantine
+            .readable
+            .as_ref()
+            .and_then(|readable| readable.committed_at),
     });
     assert_eq!(quarantine.error, error);
     assert_eq!(quarantine.class, ErrorClass::Undecodable, "{error}");

@@ -2,8 +2,8 @@
 
 use relay_core::engine::{Action, Event, RequestId};
 use relay_core::exchange::HttpRequest;
-use relay_core::names::{DeliveryId, Partition};
-use relay_core::rows::{Batch, ParkedRow};
+use relay_core::names::{DeliveryId, Operation, Partition};
+use relay_core::rows::{AttemptRow, Batch, Outcome, ParkedRow};
 
 use super::World;
 use super::group::short;
@@ -67,6 +67,11 @@ impl World {
         assert!(
             self.replicas[who].paused.is_none(),
             "NEIGHBOUR: a request leaves although people have paused the destination"
+        );
+        let went_back = self.replicas[who].engine.view(self.now).went_back;
+        assert_eq!(
+            went_back, None,
+            "NEIGHBOUR: a request leaves although versions went back"
         );
         let records_max = knobs.batch.map_or(1, |batch| batch.records);
         assert!(
@@ -249,6 +254,9 @@ impl World {
             Writer::Again => {}
             Writer::Dead => accounts.lose_count_of(row.subject.id),
         });
+        for row in &batch.attempts {
+            self.assert_may_end(row);
+        }
         if let Writer::Alive(who) = writer {
             let ended = batch.attempts.iter().filter(|row| is_final(row.outcome));
             for id in ended.map(|row| row.subject.id) {
@@ -258,6 +266,30 @@ impl World {
                 }
             }
         }
+    }
+
+    /// A live record that is not sent is stale because of something that says no less of its row, or a person has been told.
+    fn assert_may_end(&self, row: &AttemptRow) {
+        let Some(name) = &row.subject.record else {
+            return;
+        };
+        if row.outcome != Outcome::Superseded || name.operation == Operation::Snapshot {
+            return;
+        }
+        let id = row.subject.id;
+        let committed_at = self.topics.committed_at(id.version);
+        let held = self.store.held(&name.key);
+        let is_held = held.is_some_and(|held| held.version == id.version || held.is_suspect);
+        let is_twice = self.topics.was_repeated(id) || self.store.row(id).is_some();
+        assert!(
+            is_held
+                || is_twice
+                || self.resumed_at >= committed_at
+                || self.topics.is_overtaken(&name.key, id.version),
+            "LOST: {} v{} is dropped as stale although it was committed later, and no person was asked",
+            name.key,
+            id.version
+        );
     }
 
     /// The store does what a replica asked for. None where there is nothing to hear.

@@ -76,6 +76,15 @@ impl World {
                 }
                 self.configure(who);
             }
+            Happening::GoBack => {
+                self.say(|| "the versions of the source begin anew".into());
+                self.topics.go_back(&mut self.dice);
+            }
+            Happening::RaiseGeneration => {
+                self.say(|| "the generation of the source is raised".into());
+                self.topics.raise_generation();
+            }
+            Happening::PersonResumes => self.person_resumes(),
         }
     }
 
@@ -97,6 +106,7 @@ impl World {
     }
 
     fn produce(&mut self) {
+        self.topics.clock = self.wall();
         for _ in 0..=self.dice.below(3) {
             self.topics
                 .produce(&mut self.dice, self.rules.knobs.rubbish_percent);
@@ -334,6 +344,17 @@ impl World {
         self.replicas[who].paused = paused;
         let words = paused.map(Into::into);
         self.step(who, Event::Paused { words });
+        if let Some(at) = self.resumed_at {
+            self.step(who, Event::Resumed { at });
+        }
+    }
+
+    /// Whoever ends a pause does not say anything of versions.
+    pub(super) fn person_resumes(&mut self) {
+        self.say(|| "a person lets the destination go on".into());
+        if !std::mem::take(&mut self.is_paused) {
+            self.resumed_at = Some(self.wall());
+        }
     }
 
     fn person_retries(&mut self, who: usize) {

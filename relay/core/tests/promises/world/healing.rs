@@ -35,6 +35,8 @@ impl World {
             self.endpoint.apply(&key, version);
         }
         self.is_paused = false;
+        self.topics.raise_generation();
+        self.person_resumes();
         for replica in &mut self.replicas {
             replica.is_frozen = false;
             replica.clock_error = 0;
@@ -146,6 +148,7 @@ impl World {
 
     /// A record of a sound key for each partition.
     fn produce_everywhere(&mut self) {
+        self.topics.clock = self.wall();
         for partition in Topics::partitions() {
             let is_sound = |key: &Key| {
                 key.partition == partition && self.endpoint.poison_of(&key.name).is_none()

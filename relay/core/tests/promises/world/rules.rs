@@ -57,6 +57,12 @@ pub enum Happening {
     PauseSwitch,
     /// A replica reads its configuration again, in which something may have changed.
     Configure,
+    /// The source's versions begin anew, an hour later.
+    GoBack,
+    /// Somebody raises the source's generation.
+    RaiseGeneration,
+    /// A person lets the destination go on, whether it is paused or held.
+    PersonResumes,
 }
 
 /// What happens anyway, by weight.
@@ -72,7 +78,7 @@ const ALWAYS: [(Happening, usize); 8] = [
 ];
 
 /// Kinds of fault, each with what undoes it: a seed takes all of one or nothing.
-const FAULTS: [&[Happening]; 15] = [
+const FAULTS: [&[Happening]; 16] = [
     &[Happening::Rebalance],
     &[Happening::Crash],
     &[Happening::Crash, Happening::LateWrite],
@@ -88,6 +94,12 @@ const FAULTS: [&[Happening]; 15] = [
     &[Happening::PersonRetries],
     &[Happening::PauseSwitch, Happening::LookOut],
     &[Happening::Configure],
+    &[
+        Happening::GoBack,
+        Happening::RaiseGeneration,
+        Happening::PersonResumes,
+        Happening::LookOut,
+    ],
 ];
 
 /// The rules of one world.

@@ -170,9 +170,13 @@ impl Store {
         self.next_batch = None;
     }
 
-    pub fn ledger_version(&self, key: &str) -> u64 {
+    pub fn held(&self, key: &str) -> Option<Held> {
         let held = self.ledger.values().find(|(held, _)| held == key);
-        held.map_or(0, |(_, held)| held.version)
+        held.map(|(_, held)| *held)
+    }
+
+    pub fn ledger_version(&self, key: &str) -> u64 {
+        self.held(key).map_or(0, |held| held.version)
     }
 
     pub fn row(&self, id: DeliveryId) -> Option<&ParkedRow> {
@@ -198,6 +202,7 @@ fn entry(row: &ParkedRow) -> ParkedEntry {
         state: row.state,
         attempts: row.attempts,
         charged: row.charged,
+        committed_at: row.committed_at,
         first_failed_at: row.first_failed_at,
         coordinates: row.coordinates.clone(),
     }

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::Duration;
 
 use prost::Message;
 use relay_core::engine::KafkaRecord;
@@ -22,6 +23,15 @@ type State = Option<i64>;
 
 /// So few that rows often change back.
 const STATES: usize = 2;
+
+/// Where the numbers of a generation begin: below it there is room for those of a sequence that begins anew.
+const NUMBERS_BEGIN: u64 = 100_000;
+
+/// How much time passes before a source's numbers begin anew, in seconds.
+const OUTAGE: i64 = 3_600;
+
+/// Less than this is no sign that versions went back.
+const CLEARLY: Duration = Duration::from_secs(600);
 
 /// A row of the source, and where its records go.
 #[derive(Debug, Clone)]
@@ -54,7 +64,16 @@ pub struct Topics {
     rubbish: BTreeSet<Coordinates>,
     /// What was published more than once.
     repeated: Vec<DeliveryId>,
+    ever_repeated: BTreeSet<DeliveryId>,
     versions: u64,
+    /// When each version was committed.
+    committed_at: BTreeMap<u64, Timestamp>,
+    /// The source's clock.
+    pub clock: Timestamp,
+    /// By how many seconds the world is older than its play.
+    pub outages: i64,
+    generation: u64,
+    has_gone_back: bool,
 }
 
 impl Topics {
@@ -91,9 +110,9 @@ impl Topics {
                 self.publish(&key, again, dice);
             }
             1 => {
-                self.late.push((key.clone(), self.versions + 1));
-                self.versions += 2;
-                self.publish(&key, self.versions, dice);
+                let late = self.draw();
+                self.late.push((key.clone(), late));
+                self.produce_new(&key, dice);
             }
             2 | 3 if !self.late.is_empty() => self.publish_late(dice),
             _ => self.produce_new(&key, dice),
@@ -101,8 +120,61 @@ impl Topics {
     }
 
     pub fn produce_new(&mut self, key: &Key, dice: &mut Dice) {
+        let version = self.draw();
+        self.publish(key, version, dice);
+    }
+
+    fn draw(&mut self) -> u64 {
         self.versions += 1;
-        self.publish(key, self.versions, dice);
+        self.committed_at.insert(self.versions, self.clock);
+        self.versions
+    }
+
+    /// The numbers of a source that has been in use for a while.
+    pub fn in_use() -> Self {
+        Self {
+            versions: NUMBERS_BEGIN,
+            ..Self::default()
+        }
+    }
+
+    /// After an outage, before which everything was published, the source's numbers begin anew, below those of before.
+    pub fn go_back(&mut self, dice: &mut Dice) {
+        if !self.has_gone_back {
+            self.publish_all_late(dice);
+            self.has_gone_back = true;
+            self.outages += OUTAGE;
+            self.versions = self.generation << 48;
+        }
+    }
+
+    /// From now on versions are above all of before.
+    pub fn raise_generation(&mut self) {
+        if self.has_gone_back {
+            self.has_gone_back = false;
+            self.generation += 1;
+            self.versions = self.generation << 48 | NUMBERS_BEGIN;
+        }
+    }
+
+    pub fn committed_at(&self, version: u64) -> Option<Timestamp> {
+        self.committed_at.get(&version).copied()
+    }
+
+    /// Whether a version that is not sent is made stale by another that says no less of the row.
+    pub fn is_overtaken(&self, key: &str, version: u64) -> bool {
+        let Some(committed_at) = self.committed_at(version) else {
+            return true;
+        };
+        let says_no_less = |other: &u64| {
+            let other = self.committed_at(*other);
+            other.is_none_or(|other| other.saturating_add(CLEARLY).unwrap() >= committed_at)
+        };
+        let published = self.published.get(key);
+        let mut newer = published
+            .into_iter()
+            .flat_map(|versions| versions.range(version + 1..));
+        newer.any(|(other, _)| says_no_less(other))
     }
 
     /// What was held back: once the producer is done nothing is.
@@ -143,8 +215,8 @@ impl Topics {
         state: State,
         dice: &mut Dice,
     ) {
-        self.versions += 1;
-        self.publish_as(key, self.versions, operation, state, dice);
+        let version = self.draw();
+        self.publish_as(key, version, operation, state, dice);
     }
 
     fn publish_as(
@@ -162,6 +234,7 @@ impl Topics {
             }),
             ..proto::Field::default()
         };
+        let committed_at = self.committed_at[&version];
         let message = proto::Record {
             source: "monolith".into(),
             model: key.model.into(),
@@ -169,13 +242,17 @@ impl Topics {
             operation: operation.into(),
             version,
             committed_at: Some(proto::Timestamp {
-                seconds: 1_795_000_000,
-                nanos: 0,
+                seconds: committed_at.as_second(),
+                nanos: committed_at.subsec_nanosecond(),
             }),
             fields: state.into_iter().map(field).collect(),
             ..proto::Record::default()
         };
         self.append(key, Some(message.encode_to_vec()), dice);
+    }
+
+    pub fn append_again(&mut self, key: &Key, record: KafkaRecord, dice: &mut Dice) {
+        self.append(key, record.value, dice);
     }
 
     fn produce_rubbish(&mut self, key: &Key, dice: &mut Dice) {
@@ -236,7 +313,12 @@ impl Topics {
     }
 
     pub fn take_repeated(&mut self) -> Vec<DeliveryId> {
+        self.ever_repeated.extend(&self.repeated);
         std::mem::take(&mut self.repeated)
+    }
+
+    pub fn was_repeated(&self, id: DeliveryId) -> bool {
+        self.ever_repeated.contains(&id)
     }
 
     pub fn is_rubbish(&self, at: &Coordinates) -> bool {
