@@ -36,6 +36,7 @@ fn a_short_file_is_completed_by_the_built_in_defaults() {
     assert_eq!(config.store.url.kind(), StoreKind::Sqlite);
     let billing = &config.destinations[0];
     assert_eq!(billing.concurrency, 64);
+    assert!(billing.is_adaptive);
     assert!(billing.rate_limit <= 0.0, "no limit");
     assert_eq!(billing.lag_target, Duration::from_secs(60));
     assert_eq!(billing.retention.failure, Duration::from_secs(30 * 86_400));
@@ -810,6 +811,18 @@ const WRONG_VALUES: &[(&str, &str)] = &[
         "egress.allowed is unknown (did you mean allow?)",
     ),
     (
+        "adaptive = \"yes\"",
+        "adaptive must be true or false, not \"yes\"",
+    ),
+    (
+        "adaptve = false",
+        "adaptve is unknown (did you mean adaptive?)",
+    ),
+    (
+        "routes = { Vehicle = { adaptive = false } }",
+        "routes.Vehicle.adaptive is unknown (the nearest is",
+    ),
+    (
         "rate_limit = -1",
         "rate_limit must be a number from 0 to 1000000, not -1",
     ),
@@ -1153,4 +1166,18 @@ fn require_in_reference(path: &str, value: &serde_json::Value) {
 fn the_reference_names_every_key_that_holds() {
     let config = parse(LEAST);
     require_in_reference("", config.effective());
+}
+
+#[test]
+fn a_destination_may_send_as_many_requests_as_it_may_whatever_becomes_of_them() {
+    let text = format!(
+        "{LEAST}[defaults]\nadaptive = false\n[destinations.search]\nurl = \"http://search\"\nadaptive = true\n"
+    );
+    let config = parse(&text);
+    let adaptive = |name: &str| {
+        let mut all = config.destinations.iter();
+        all.find(|one| &*one.name == name).unwrap().is_adaptive
+    };
+    assert!(!adaptive("billing"));
+    assert!(adaptive("search"));
 }

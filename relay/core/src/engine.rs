@@ -12,6 +12,7 @@
 //! - [`journal`]: all of that becomes durable; then its offset ([`offsets`]) may be committed ([`upkeep`])
 //!
 //! [`configured`] is what becomes of all that when the settings change meanwhile.
+mod adaptive;
 mod attempt;
 pub mod breaker;
 mod configured;
@@ -25,6 +26,7 @@ mod gather;
 mod intake;
 pub mod journal;
 mod lane;
+mod load;
 pub mod offsets;
 mod ownership;
 mod parked;
@@ -39,6 +41,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
+use self::adaptive::Limiter;
 use self::delivery::Delivery;
 pub use self::event::{Action, Event, KafkaRecord, RequestId};
 use self::journal::{FlushLimits, Journal};
@@ -89,6 +92,7 @@ pub struct Engine {
     /// A `Retry-After` holds the whole destination until then.
     hold_until: Option<Duration>,
     rate: Rate,
+    limiter: Limiter,
     /// More was read than the rate limit lets through for a while.
     is_read_ahead: bool,
     /// What the store counted last, over all replicas.
@@ -113,6 +117,8 @@ struct Flight {
     route: Arc<Route>,
     deliveries: Vec<Delivery>,
     attempted_at: Timestamp,
+    /// The same by the clock that is never set.
+    sent_at: Duration,
     is_probe: bool,
 }
 
@@ -122,6 +128,7 @@ impl Engine {
         Self {
             journal: Journal::new(limits.flush),
             rate: Rate::new(settings.rate_limit),
+            limiter: Limiter::new(&settings),
             is_read_ahead: false,
             settings,
             limits,

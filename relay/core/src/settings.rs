@@ -26,6 +26,8 @@ pub struct Destination {
     pub tls: Tls,
     /// Most requests in flight from this replica.
     pub concurrency: usize,
+    /// Fewer where the endpoint does not bear so many.
+    pub is_adaptive: bool,
     /// Most requests a second of the whole group; 0 for no limit.
     pub rate_limit: f64,
     /// Most undelivered records in the store before consumption holds.

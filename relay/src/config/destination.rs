@@ -124,6 +124,7 @@ fn read(
         tls: own.tls,
         response_bytes_max: own.response_bytes_max,
         concurrency: own.concurrency,
+        is_adaptive: own.is_adaptive,
         rate_limit: own.rate_limit,
         parked_max: own.parked_max,
         lag_target: own.lag_target,
@@ -156,6 +157,7 @@ struct Own {
     connect_timeout: Duration,
     response_bytes_max: usize,
     concurrency: usize,
+    is_adaptive: bool,
     rate_limit: f64,
     parked_max: u64,
     lag_target: Duration,
@@ -185,6 +187,7 @@ fn read_own(section: &Section<'_>, retry: &Section<'_>, breaker: &Section<'_>) -
     let connect_timeout = section.duration("connect_timeout", TIMEOUT_LIMITS);
     let response_bytes_max = section.size("response_max", 1 << 10..=16 << 20);
     let concurrency = section.integer("concurrency", 1..=4096);
+    let is_adaptive = section.flag("adaptive");
     let rate_limit = section.number("rate_limit", 0.0..=RATE_MAX);
     let parked_max = section.integer("parked_max", 1..=10_000_000);
     let lag_target = section.duration("lag_target", LAG_TARGETS);
@@ -198,6 +201,7 @@ fn read_own(section: &Section<'_>, retry: &Section<'_>, breaker: &Section<'_>) -
         connect_timeout: connect_timeout?,
         response_bytes_max: usize::try_from(response_bytes_max?).unwrap_or(usize::MAX),
         concurrency: concurrency? as usize,
+        is_adaptive: is_adaptive?,
         rate_limit: rate_limit?,
         parked_max: u64::from(parked_max?),
         lag_target: lag_target?,

@@ -68,7 +68,7 @@ impl Outlook {
             kafka_lag_seconds: age(view.oldest_open),
             kafka_lag,
             in_flight: u32::try_from(view.in_flight).unwrap_or(u32::MAX),
-            concurrency_limit: u32::try_from(self.settings.concurrency).unwrap_or(u32::MAX),
+            concurrency_limit: u32::try_from(view.concurrency_limit).unwrap_or(u32::MAX),
         }
     }
 

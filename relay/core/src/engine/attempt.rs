@@ -10,7 +10,7 @@ use super::ending::{Acknowledged, LogLine};
 use super::event::RequestId;
 use super::lane::{Turn, Waiting};
 use super::ownership::parked;
-use super::{Engine, Flight, Step};
+use super::{Engine, Flight, Step, load};
 use crate::engine::breaker::{Sign, State};
 use crate::exchange::{ErrorClass, Exchange, HttpRequest};
 use crate::names::KeyHash;
@@ -28,13 +28,16 @@ impl Engine {
         exchange: &Exchange,
         step: &mut Step<'_>,
     ) {
+        let in_flight = self.flights.len();
         let Some(flight) = self.flights.remove(&request) else {
             return;
         };
+        self.limiter.pass(in_flight, step.now.monotonic);
         let Flight {
             route,
             deliveries,
             attempted_at,
+            sent_at,
             is_probe,
         } = flight;
         let questions: Vec<_> = deliveries
@@ -55,6 +58,8 @@ impl Engine {
         let attempt = Attempt {
             batch_id: http.batch_id.clone(),
             attempted_at,
+            sent_at,
+            latency: load::latency(exchange),
             is_probe,
             deliveries: deliveries.len(),
             retry_after: verdict::retry_after(
@@ -80,7 +85,11 @@ impl Engine {
                 self.homes[delivery.place.home].flights -= 1;
             }
         }
-        self.tell_breaker(deliveries, pages, attempt.is_probe, now);
+        let verdicts = pages.iter().map(|page| &page.verdict);
+        if let Some(worst) = verdicts.max_by_key(|verdict| sign_of(verdict)) {
+            self.tell_limiter(deliveries, worst, attempt, now);
+            self.tell_breaker(deliveries, worst, attempt.is_probe, now);
+        }
         let is_endpoints =
             |page: &Page| matches!(page.verdict.class, Class::Endpoint | Class::Suspect);
         if let Some(wait) = attempt.retry_after
@@ -166,15 +175,10 @@ impl Engine {
     fn tell_breaker(
         &mut self,
         deliveries: &[Delivery],
-        pages: &[Page],
+        worst: &Verdict,
         is_probe: bool,
         now: Duration,
     ) {
-        let worst = pages
-            .iter()
-            .map(|page| &page.verdict)
-            .max_by_key(|verdict| sign_of(verdict));
-        let Some(worst) = worst else { return };
         let sign = sign_of(worst);
         let index = self.homes[deliveries[0].place.home].route;
         let route = &mut self.routes[index];
@@ -383,10 +387,13 @@ impl Engine {
 }
 
 /// What the attempts of one request have in common.
-struct Attempt {
+pub(super) struct Attempt {
     batch_id: Option<Arc<str>>,
     attempted_at: Timestamp,
-    is_probe: bool,
+    pub sent_at: Duration,
+    /// What the endpoint took for its answer. None without one.
+    pub latency: Option<Duration>,
+    pub is_probe: bool,
     /// Those that the request carried.
     deliveries: usize,
     retry_after: Option<Duration>,

@@ -30,6 +30,7 @@ impl Engine {
         let hold_max = now.saturating_add(settings.retry_after_max);
         self.hold_until = self.hold_until.map(|until| until.min(hold_max));
         self.rate.set_limit(settings.rate_limit);
+        self.limiter.configure(&settings);
         self.limits.buffer_bytes_max = buffer_bytes_max;
         self.settings = settings;
     }

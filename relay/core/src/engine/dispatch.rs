@@ -1,4 +1,5 @@
-//! Whose turn it is: requests leave, at most `concurrency` at once, at most one of a key.
+//! Whose turn it is: requests leave, as many at once as the limit is now ([`super::adaptive`]), at
+//! most one of a key.
 
 use std::time::Duration;
 
@@ -35,10 +36,7 @@ impl Engine {
         }
         self.refill_rate(step.now.monotonic);
         let mut passed_over = 0;
-        while passed_over < self.routes.len()
-            && self.flights.len() < self.settings.concurrency
-            && self.rate.allows()
-        {
+        while passed_over < self.routes.len() && self.has_free_place() && self.rate.allows() {
             let route = self.next_route % self.routes.len();
             self.next_route = (route + 1) % self.routes.len();
             let sent = match self.routes[route].breaker.state() {
@@ -54,6 +52,11 @@ impl Engine {
             };
             passed_over = if sent { 0 } else { passed_over + 1 };
         }
+    }
+
+    /// Whether one more request may be in flight.
+    pub(super) fn has_free_place(&self) -> bool {
+        self.flights.len() < self.limiter.limit()
     }
 
     fn send_next(&mut self, route: usize, step: &mut Step<'_>) -> bool {
@@ -181,12 +184,14 @@ impl Engine {
             self.homes[place.home].flights += 1;
         }
         self.rate.spend();
+        self.limiter.pass(self.flights.len(), step.now.monotonic);
         let request = RequestId(self.next_request);
         self.next_request += 1;
         let flight = Flight {
             route: self.route_at(deliveries[0].place.home).clone(),
             deliveries,
             attempted_at: step.now.wall,
+            sent_at: step.now.monotonic,
             is_probe,
         };
         self.flights.insert(request, flight);

@@ -149,6 +149,6 @@ impl Engine {
     }
 
     fn may_send_more(&self) -> bool {
-        self.may_send() && self.rate.allows() && self.flights.len() < self.settings.concurrency
+        self.may_send() && self.rate.allows() && self.has_free_place()
     }
 }

@@ -14,6 +14,8 @@ use crate::time::Timestamp;
 #[derive(Debug, Clone, PartialEq)]
 pub struct View {
     pub in_flight: usize,
+    /// Most that may be in flight now.
+    pub concurrency_limit: usize,
     pub buffered_bytes: usize,
     pub hold: Option<Hold>,
     /// Who paused it, and why.
@@ -46,6 +48,7 @@ impl Engine {
         let owned = || self.homes.iter().filter(|home| home.is_owned());
         View {
             in_flight: self.flights.len(),
+            concurrency_limit: self.concurrency_limit(),
             buffered_bytes: self.buffered_bytes,
             hold: self
                 .hold()
@@ -62,6 +65,11 @@ impl Engine {
                 .min(),
             open_records: owned().map(|home| home.offsets.open_count()).sum(),
         }
+    }
+
+    /// Most requests that may be in flight now.
+    pub fn concurrency_limit(&self) -> usize {
+        self.limiter.limit()
     }
 
     /// The partitions whose records this replica delivers.

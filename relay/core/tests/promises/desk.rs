@@ -54,6 +54,7 @@ impl Desk {
         knobs.skip_unchanged = false;
         knobs.batch = None;
         knobs.rate_limit = 0.0;
+        knobs.is_adaptive = false;
         set_up(&mut knobs);
         let settings = settings::destination(&knobs);
         let key = Topics::keys().remove(0);
@@ -282,8 +283,16 @@ impl Desk {
 
     /// The oldest request ends.
     pub fn answer(&mut self, end: End) -> Vec<Action> {
+        self.answer_after(Duration::ZERO, end)
+    }
+
+    /// The oldest request ends; so long it took.
+    pub fn answer_after(&mut self, took: Duration, end: End) -> Vec<Action> {
         let (request, http) = self.flights.remove(0);
-        let timings = Timings::default();
+        let timings = Timings {
+            total_ms: took.as_secs_f32() * 1_000.0,
+            ..Timings::default()
+        };
         let exchange = Exchange { end, timings };
         self.step(Event::Answer {
             request,

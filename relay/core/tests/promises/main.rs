@@ -11,6 +11,7 @@
 //! - MEMORY: what waits for the store or the consumer is bounded
 //!
 //! At its end everything works again, and everything must arrive (STUCK, LOST). `bin/test sim --seeds N` plays more.
+mod adaptive;
 mod configured;
 mod desk;
 mod held;

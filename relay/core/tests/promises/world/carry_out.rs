@@ -65,6 +65,10 @@ impl World {
             knobs.concurrency
         );
         assert!(
+            self.replicas[who].flights.len() < self.replicas[who].engine.concurrency_limit(),
+            "NEIGHBOUR: more requests are in flight than the endpoint bears"
+        );
+        assert!(
             self.replicas[who].paused.is_none(),
             "NEIGHBOUR: a request leaves although people have paused the destination"
         );

@@ -215,10 +215,13 @@ impl World {
             replica.hold_until = replica.hold_until.max(self.now + asked);
         }
         self.note_division(who, &flight, &end, &meanings);
-        let exchange = Exchange {
-            end,
-            timings: Timings::default(),
+        let sent_at = flight.deadline.saturating_sub(super::settings::TIMEOUT);
+        let took = self.now.saturating_sub(sent_at);
+        let timings = Timings {
+            total_ms: took.as_secs_f32() * 1_000.0,
+            ..Timings::default()
         };
+        let exchange = Exchange { end, timings };
         let answer = Event::Answer {
             request,
             http: flight.http,

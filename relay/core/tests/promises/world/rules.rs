@@ -123,6 +123,7 @@ pub struct Rules {
 #[derive(Debug, Clone, Copy)]
 pub struct Knobs {
     pub concurrency: usize,
+    pub is_adaptive: bool,
     pub max_retries: u32,
     pub in_place: u32,
     pub parked_max: u64,
@@ -160,6 +161,7 @@ impl Knobs {
     /// What a person may change while replicas run. The world counts by the rest.
     fn turn(&mut self, dice: &mut Dice) {
         self.concurrency = dice.pick(&[1, 3, 3, 8]);
+        self.is_adaptive = dice.happens(50);
         self.buffer_bytes_max = dice.pick(&[1 << 20, 1 << 20, 3_000]);
         self.skip_unchanged = dice.happens(40);
         self.batch = dice.happens(40).then(|| Batch::draw(dice));
@@ -186,6 +188,7 @@ impl Rules {
             may_skip: skip_unchanged,
             knobs: Knobs {
                 concurrency: dice.pick(&[1, 3, 3, 8]),
+                is_adaptive: dice.happens(50),
                 max_retries,
                 in_place: dice.pick(&[0, 1, 2]).min(max_retries),
                 parked_max: dice.pick(&[1_000, 1_000, 6]),

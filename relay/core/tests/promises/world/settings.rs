@@ -78,6 +78,7 @@ pub fn destination(knobs: &Knobs) -> Destination {
         egress: Egress::default(),
         tls: Tls::default(),
         concurrency: knobs.concurrency,
+        is_adaptive: knobs.is_adaptive,
         rate_limit: knobs.rate_limit,
         parked_max: knobs.parked_max,
         lag_target: Duration::from_secs(60),
