@@ -179,8 +179,9 @@ impl Rules {
     pub fn calm(dice: &mut Dice) -> Self {
         let max_retries = dice.pick(&[3, 3, 1, 0]);
         let skip_unchanged = dice.happens(40);
+        let steps = 200 + dice.below(500);
         Self {
-            steps: 200 + dice.below(500),
+            steps,
             happenings: ALWAYS.to_vec(),
             weathers: vec![Weather::Well],
             poison: vec![],
@@ -188,7 +189,7 @@ impl Rules {
             may_skip: skip_unchanged,
             knobs: Knobs {
                 concurrency: dice.pick(&[1, 3, 3, 8]),
-                is_adaptive: dice.happens(50),
+                is_adaptive: steps % 2 == 0,
                 max_retries,
                 in_place: dice.pick(&[0, 1, 2]).min(max_retries),
                 parked_max: dice.pick(&[1_000, 1_000, 6]),
