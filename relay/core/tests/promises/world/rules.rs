@@ -189,7 +189,7 @@ impl Rules {
             may_skip: skip_unchanged,
             knobs: Knobs {
                 concurrency: dice.pick(&[1, 3, 3, 8]),
-                is_adaptive: steps % 2 == 0,
+                is_adaptive: steps.is_multiple_of(2),
                 max_retries,
                 in_place: dice.pick(&[0, 1, 2]).min(max_retries),
                 parked_max: dice.pick(&[1_000, 1_000, 6]),
