@@ -8,6 +8,8 @@
 //! | `GET /api/v1/deliveries`, `/deliveries/{id}`, `/deliveries/{id}/attempts` | viewer | [`deliveries`] |
 //! | `POST /api/v1/deliveries/{id}/retry` | operator | [`retry`] |
 //! | `GET /api/v1/attempts` | viewer | [`attempts`] |
+//! | `GET /api/v1/config` | viewer | [`config`] |
+//! | `POST /api/v1/config/reload` | operator | [`config`] |
 //! | `GET /healthz`, `/readyz`, `/metrics` | no token | [`health`] |
 //!
 //! [`access`] asks for the token, [`parameters`] reads queries, [`once`] does a repeated write once, [`answer`] has the one
@@ -15,6 +17,7 @@
 mod access;
 mod answer;
 mod attempts;
+mod config;
 mod deliveries;
 mod destinations;
 mod health;
@@ -35,7 +38,9 @@ use tokio::sync::oneshot;
 
 use crate::clock::Clock;
 use crate::config::Config;
+use crate::current::Reader;
 use crate::metrics::Metrics;
+use crate::reload::Door;
 use crate::status::Status;
 use crate::store::{self, Open, Store, StoreError};
 
@@ -44,11 +49,29 @@ const CONNECTIONS_MAX: u32 = 4;
 
 /// What the handlers share.
 pub(crate) struct Context {
-    config: Arc<Config>,
+    current: Reader,
+    reload: Door,
     status: Status,
     metrics: Arc<Metrics>,
     clock: Clock,
     store: Arc<dyn Store>,
+}
+
+impl Context {
+    /// The configuration that holds now.
+    fn config(&self) -> Arc<Config> {
+        self.current.borrow().config.clone()
+    }
+}
+
+/// What the API tells of, and what it has done.
+pub struct Edges {
+    pub current: Reader,
+    pub reload: Door,
+    pub store: Open,
+    pub status: Status,
+    pub metrics: Arc<Metrics>,
+    pub clock: Clock,
 }
 
 /// Why the API does not start.
@@ -79,12 +102,8 @@ impl Server {
     /// # Errors
     ///
     /// When the address is taken, the thread cannot start, or `store.url` is wrong.
-    pub fn start(
-        config: Arc<Config>,
-        status: Status,
-        metrics: Arc<Metrics>,
-        clock: Clock,
-    ) -> Result<Self, AdminError> {
+    pub fn start(edges: Edges) -> Result<Self, AdminError> {
+        let config = edges.current.borrow().config.clone();
         let address = config.admin.listen;
         let failed = |source| AdminError::Listen { address, source };
         let listener = TcpListener::bind(address).map_err(failed)?;
@@ -100,14 +119,15 @@ impl Server {
             let _inside = runtime.enter();
             store::open(&Open {
                 connections_max: config.store.connections_max.min(CONNECTIONS_MAX),
-                ..config.open_store()
+                ..edges.store
             })?
         };
         let app = router(Arc::new(Context {
-            config,
-            status,
-            metrics,
-            clock,
+            current: edges.current,
+            reload: edges.reload,
+            status: edges.status,
+            metrics: edges.metrics,
+            clock: edges.clock,
             store,
         }));
         let (stop, stopped) = oneshot::channel();
@@ -165,6 +185,8 @@ fn router(context: Arc<Context>) -> Router {
         .route("/deliveries/{id}/attempts", get(deliveries::attempts))
         .route("/deliveries/{id}/retry", post(retry::retry))
         .route("/attempts", get(attempts::list))
+        .route("/config", get(config::show))
+        .route("/config/reload", post(config::reload))
         .fallback(answer::no_such_route)
         .method_not_allowed_fallback(answer::no_such_method)
         .layer(axum::middleware::from_fn_with_state(

@@ -62,8 +62,8 @@ pub fn run() -> ExitCode {
 fn dispatch(arguments: Arguments, output: &mut Output) -> Result<ExitCode, Failure> {
     let config = arguments.config;
     match arguments.command {
-        Command::Serve { migrate } => return serve::run(load(config)?, migrate),
-        Command::Dev(flags) => return dev::run(&flags, config.as_deref()),
+        Command::Serve { migrate } => return serve::run(path(config), migrate),
+        Command::Dev(flags) => return dev::run(flags, config),
         Command::Check(flags) => return check::run(&path(config), &flags, output),
         Command::Migrate(flags) => migrate::run(&load(config)?, &flags, output)?,
         Command::Destinations {

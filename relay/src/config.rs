@@ -3,6 +3,7 @@
 //! - [`tree`]: what was written, and where; layers laid over each other
 //! - [`environment`], [`reference`], [`secret`]: variables, references, and text that is never shown
 //! - [`section`]: typed reading, and the words in which wrong values are told
+//! - [`restart`]: what cannot change while the relay runs
 //! - [`process`], [`kafka`], [`store`], [`admin`], [`destination`]: the sections
 //!
 //! The reference of all keys is `relay.default.toml`, which is compiled in and is the lowest layer.
@@ -23,6 +24,7 @@ mod problem;
 mod process;
 mod quantity;
 mod reference;
+mod restart;
 mod route;
 mod secret;
 mod section;
@@ -33,7 +35,7 @@ mod tree;
 mod url;
 
 use std::cell::RefCell;
-use std::fmt;
+use std::fmt::{self, Write as _};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -41,6 +43,7 @@ use std::time::Duration;
 use relay_core::egress::Loopback;
 use relay_core::settings::Destination;
 use serde_json::Value as Json;
+use sha2::{Digest as _, Sha256};
 
 pub use admin::{Admin, Role, Token};
 pub use environment::Environment;
@@ -72,7 +75,7 @@ pub struct Config {
     pub log: Log,
     pub telemetry: Telemetry,
     /// Those that deliver, by name.
-    pub destinations: Vec<Destination>,
+    pub destinations: Vec<Arc<Destination>>,
     /// Those with `enabled = false`.
     pub disabled_destinations: Vec<Arc<str>>,
     /// Of all destinations: how far ahead the log needs partitions.
@@ -161,7 +164,7 @@ impl Config {
         // machine.
         config.kafka.session_timeout = DEV_SESSION_TIMEOUT;
         for destination in &mut config.destinations {
-            destination.egress.loopback = Loopback::Always;
+            Arc::make_mut(destination).egress.loopback = Loopback::Always;
         }
         Ok(config)
     }
@@ -190,7 +193,7 @@ impl Config {
             connections_max: self.store.connections_max,
             partition_width: self.store.partition_width,
             partitions_ahead: self.store.partitions_ahead,
-            longest_retention: self.longest_retention,
+            longest_retention: self.longest_retention.into(),
             compress: self.log.is_compressed,
             replica: self.relay.name.clone(),
         }
@@ -199,6 +202,21 @@ impl Config {
     /// What holds after all layers, secrets masked.
     pub fn effective(&self) -> &Json {
         &self.shown
+    }
+
+    /// The same for all that hold the same, secrets apart: 16 hex digits.
+    pub fn revision(&self) -> String {
+        let digest = Sha256::digest(self.shown.to_string());
+        digest[..8].iter().fold(String::new(), |mut hex, byte| {
+            // Writing to a string does not fail.
+            let _ = write!(hex, "{byte:02x}");
+            hex
+        })
+    }
+
+    /// Everything in which another configuration differs that cannot change while the relay runs.
+    pub fn restarts_for(&self, next: &Self) -> Problems {
+        restart::differences(self, next)
     }
 }
 

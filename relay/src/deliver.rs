@@ -3,10 +3,12 @@
 //! What happened arrives from the thread `http`, the thread `store` and the consumers; what is to be done leaves the same
 //! way. Nothing here waits for any of them, but for the commit before a partition is given up.
 //!
+//! - [`desks`]: the destinations, which come, change and go
 //! - [`desk`]: one destination, its consumer and its engine
 //! - [`outlook`]: how it is doing, for people
 //! - [`tally`]: what became durable, for the metrics
 mod desk;
+mod desks;
 mod outlook;
 mod tally;
 
@@ -19,6 +21,8 @@ use tokio::sync::{Notify, mpsc};
 use tracing::{error, info};
 
 pub use self::desk::{Desk, DeskSettings};
+pub use self::desks::Change;
+use self::desks::Desks;
 use crate::chance::Chance;
 use crate::clock::Clock;
 use crate::http::{self, Finished};
@@ -47,6 +51,8 @@ pub enum Input {
     /// Boxed: rarer than requests, and larger.
     Kept(Box<Kept>),
     Counted(Counted),
+    /// Another configuration holds from now on.
+    Configured(Box<Change>),
     /// Drain and stop.
     Stop,
 }
@@ -83,23 +89,26 @@ pub struct Edges {
 
 /// The loop of all destinations.
 pub struct Deliver {
-    desks: Vec<Desk>,
+    desks: Desks,
     edges: Edges,
     chance: Chance,
     heartbeat: Heartbeat,
     /// A silence longer than this may have cost us the partitions.
     session_timeout: Duration,
+    is_stopping: bool,
 }
 
 impl Deliver {
-    pub fn new(desks: Vec<Desk>, edges: Edges, session_timeout: Duration) -> Self {
+    /// A loop without destinations: they come with the first configuration.
+    pub fn new(edges: Edges, session_timeout: Duration) -> Self {
         let heartbeat = edges.status.heartbeat("deliver", edges.clock.now());
         Self {
-            desks,
+            desks: Desks::default(),
             edges,
             chance: Chance::new(),
             heartbeat,
             session_timeout,
+            is_stopping: false,
         }
     }
 
@@ -129,24 +138,20 @@ impl Deliver {
                 }
             }
             for input in inputs.drain(..) {
-                self.take_in(input);
+                self.take_in(input)?;
             }
-            has_more = false;
-            for desk in &mut self.desks {
-                has_more |= desk.poll(self.edges.clock.now(), &mut self.chance)?;
-            }
+            has_more = self.poll()?;
             self.carry_out().await;
+            self.close_done().await;
             if turned_at >= outlook_at {
                 outlook_at = turned_at + OUTLOOK_INTERVAL;
                 self.look_out().await;
             }
-            if self.desks.iter().all(Desk::is_done) {
+            if self.is_stopping && self.desks.is_empty() {
                 break;
             }
         }
-        for desk in self.desks {
-            desk.close();
-        }
+        self.desks.join();
         Ok(())
     }
 
@@ -171,15 +176,18 @@ impl Deliver {
     async fn hear_the_group(&mut self) -> Result<(), KafkaFailure> {
         info!("this process stood still for longer than its session: asking the group first");
         for _ in 0..HEARINGS {
-            for desk in &mut self.desks {
-                desk.poll(self.edges.clock.now(), &mut self.chance)?;
-            }
+            self.poll()?;
             tokio::time::sleep(HEARING).await;
         }
         Ok(())
     }
 
-    fn take_in(&mut self, input: Input) {
+    fn poll(&mut self) -> Result<bool, KafkaFailure> {
+        let clock = self.edges.clock;
+        self.desks.poll(|| clock.now(), &mut self.chance)
+    }
+
+    fn take_in(&mut self, input: Input) -> Result<(), KafkaFailure> {
         let now = self.edges.clock.now();
         match input {
             Input::Finished(finished) => {
@@ -189,7 +197,8 @@ impl Deliver {
                         http: done.request,
                         exchange: done.exchange,
                     };
-                    self.desks[done.destination].step(event, now, &mut self.chance);
+                    self.desks
+                        .step(done.destination, event, now, &mut self.chance);
                 }
             }
             Input::Kept(kept) => self.take_kept(*kept, now),
@@ -198,21 +207,27 @@ impl Deliver {
                 partitions,
             }) => {
                 let event = Event::PartitionsCounted { partitions };
-                self.desks[destination].step(event, now, &mut self.chance);
+                self.desks.step(destination, event, now, &mut self.chance);
+            }
+            Input::Configured(change) => {
+                self.desks.change(*change, now, &mut self.chance)?;
+                if self.is_stopping {
+                    self.desks.leave(now, &mut self.chance);
+                }
             }
             Input::Stop => {
                 self.edges.status.drain();
-                for desk in &mut self.desks {
-                    desk.step(Event::Stop, now, &mut self.chance);
-                }
+                self.is_stopping = true;
+                self.desks.leave(now, &mut self.chance);
             }
         }
+        Ok(())
     }
 
     fn take_kept(&mut self, kept: Kept, now: Now) {
         match kept {
             Kept::Event { destination, event } => {
-                self.desks[destination].step(event, now, &mut self.chance);
+                self.desks.step(destination, event, now, &mut self.chance);
             }
             Kept::Written {
                 destination,
@@ -220,25 +235,26 @@ impl Deliver {
                 took,
                 ..
             } => {
-                self.desks[destination].note_written(&rows, took);
+                if let Some(desk) = self.desks.find(destination) {
+                    desk.note_written(&rows, took);
+                }
             }
             Kept::Counted {
                 destination,
                 counts,
             } => {
-                self.edges
-                    .metrics
-                    .undelivered(self.desks[destination].name(), counts);
+                if let Some(desk) = self.desks.find(destination) {
+                    self.edges.metrics.undelivered(desk.name(), counts);
+                }
             }
         }
     }
 
     async fn carry_out(&mut self) {
         let (mut jobs, mut tasks) = (vec![], vec![]);
-        for (destination, desk) in self.desks.iter_mut().enumerate() {
-            desk.step(Event::Tick, self.edges.clock.now(), &mut self.chance);
-            desk.carry_out(destination, &mut jobs, &mut tasks);
-        }
+        let clock = self.edges.clock;
+        self.desks
+            .carry_out(|| clock.now(), &mut self.chance, &mut jobs, &mut tasks);
         // Both threads take what comes without waiting for what they do with it.
         if !jobs.is_empty() {
             let make = http::Message::Make(jobs);
@@ -249,12 +265,29 @@ impl Deliver {
         self.hand_to_keeper(tasks).await;
     }
 
+    /// Nothing more is told of a destination that has gone, nor any connection kept to it.
+    async fn close_done(&mut self) {
+        for (destination, name) in self.desks.close_done() {
+            if self.is_stopping {
+                continue;
+            }
+            info!(destination = &*name, "drained, and served no more");
+            if self.desks.iter().all(|desk| *desk.name() != name) {
+                self.edges.metrics.forget_destination(&name);
+            }
+            let forget = http::Message::Forget { destination };
+            if self.edges.http.send(forget).await.is_err() {
+                error!("the http thread has ended");
+            }
+        }
+    }
+
     async fn look_out(&mut self) {
         let now = self.edges.clock.now();
         let mut tasks = vec![];
         let mut statuses = vec![];
         let mut problem = None;
-        for (destination, desk) in self.desks.iter_mut().enumerate() {
+        for (destination, desk) in self.desks.staying() {
             let status = desk.look_out(destination, now, &mut tasks);
             self.edges.metrics.destination(desk.name(), &status);
             self.edges

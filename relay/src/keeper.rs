@@ -15,6 +15,7 @@ use relay_core::time::Timestamp;
 use tokio::sync::mpsc;
 use tracing::{error, info, warn};
 
+use crate::current::Reader;
 use crate::metrics::Metrics;
 use crate::store::{self, Counts, MappingRow, Orders, ReplicaRow, Store, StoreError};
 
@@ -38,7 +39,7 @@ const UPKEEP_INTERVAL_MAX: Duration = Duration::from_secs(600);
 /// Something to do for a destination.
 #[derive(Debug)]
 pub struct Job {
-    /// Position in the list of destinations.
+    /// The number of the destination.
     pub destination: usize,
     pub task: Task,
 }
@@ -99,6 +100,7 @@ pub enum Kept {
 /// Everything the thread needs.
 pub struct Keeper {
     pub store: store::Open,
+    pub current: Reader,
     pub metrics: Arc<Metrics>,
     pub clock: crate::clock::Clock,
 }
@@ -143,6 +145,7 @@ impl Keeper {
         let upkeep = tokio::spawn(look_after(
             store.clone(),
             self.store.partition_width,
+            self.current,
             self.metrics,
         ));
         while let Some(job) = jobs.recv().await {
@@ -266,16 +269,17 @@ async fn keep(
     match store.keep(&rows).await {
         Ok(()) => {
             let took = clock.now().monotonic.saturating_sub(began);
+            // Its rows are counted first: a destination that drains may be done with this batch.
             vec![
-                Kept::Event {
-                    destination,
-                    event: Event::Flushed { batch },
-                },
                 Kept::Written {
                     destination,
                     batch,
                     rows,
                     took,
+                },
+                Kept::Event {
+                    destination,
+                    event: Event::Flushed { batch },
                 },
             ]
         }
@@ -338,8 +342,13 @@ where
     }
 }
 
-/// Keeps the log's partitions: made ahead, dropped when they have ended.
-async fn look_after(store: Arc<dyn Store>, partition_width: Duration, metrics: Arc<Metrics>) {
+/// Keeps the log's partitions: made ahead, dropped when they have ended. Another configuration may need more of them.
+async fn look_after(
+    store: Arc<dyn Store>,
+    partition_width: Duration,
+    mut current: Reader,
+    metrics: Arc<Metrics>,
+) {
     let interval = (partition_width / 4).clamp(UPKEEP_INTERVAL_MIN, UPKEEP_INTERVAL_MAX);
     loop {
         match store.maintain().await {
@@ -355,7 +364,10 @@ async fn look_after(store: Arc<dyn Store>, partition_width: Duration, metrics: A
             }
             Err(error) => error!(%error, "the partitions of the log cannot be looked after"),
         }
-        tokio::time::sleep(interval).await;
+        tokio::select! {
+            () = tokio::time::sleep(interval) => {}
+            Ok(()) = current.changed() => {}
+        }
     }
 }
 
@@ -374,7 +386,7 @@ mod tests {
             connections_max: 2,
             partition_width: Duration::from_secs(86_400),
             partitions_ahead: 3,
-            longest_retention: Duration::from_secs(86_400),
+            longest_retention: Duration::from_secs(86_400).into(),
             compress: false,
             replica: "relay-1".into(),
         })

@@ -18,6 +18,7 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::Registry;
 use relay_core::rows::Outcome;
+use relay_core::time::Timestamp;
 
 use crate::status::DestinationStatus;
 use crate::store::{Counts, Partitions, ReplicaState, Upkeep};
@@ -37,6 +38,9 @@ const DURATION_BUCKETS: [f64; 14] = [
 const LATENCY_BUCKETS: [f64; 14] = [
     0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 60.0, 300.0, 3_600.0, 21_600.0, 86_400.0,
 ];
+
+/// As [`Counts`] has them.
+const UNDELIVERED_STATES: [&str; 4] = ["parked", "exhausted", "rejected", "quarantined"];
 
 type Seconds = Gauge<f64, AtomicU64>;
 type SecondsTotal = Counter<f64, AtomicU64>;
@@ -92,6 +96,8 @@ pub struct Metrics {
     log_flush_duration: Histogram,
     log_partitions_ahead: Gauge,
     log_partitions_dropped: Counter,
+    config_reload_success: Gauge,
+    config_reload_timestamp: Seconds,
 }
 
 impl Metrics {
@@ -118,10 +124,13 @@ impl Metrics {
             log_flush_duration: duration_histogram(),
             log_partitions_ahead: Gauge::default(),
             log_partitions_dropped: Counter::default(),
+            config_reload_success: Gauge::default(),
+            config_reload_timestamp: Seconds::default(),
         };
         metrics.register_traffic();
         metrics.register_state();
         metrics.register_log();
+        metrics.register_configuration();
         let build = Info::new(Build {
             version: version.to_owned(),
             revision: revision.to_owned(),
@@ -221,12 +230,13 @@ impl Metrics {
 
     /// Fills the counts of a destination's undelivered records.
     pub fn undelivered(&self, destination: &str, counts: Counts) {
-        for (state, count) in [
-            ("parked", counts.parked),
-            ("exhausted", counts.exhausted),
-            ("rejected", counts.rejected),
-            ("quarantined", counts.quarantined),
-        ] {
+        let counts = [
+            counts.parked,
+            counts.exhausted,
+            counts.rejected,
+            counts.quarantined,
+        ];
+        for (state, count) in UNDELIVERED_STATES.into_iter().zip(counts) {
             let labels = StateLabels {
                 destination: destination.to_owned(),
                 state,
@@ -235,6 +245,39 @@ impl Metrics {
                 .get_or_create(&labels)
                 .set(saturating(count));
         }
+    }
+
+    /// Tells nothing more of the state of a destination that is served no more.
+    pub fn forget_destination(&self, name: &str) {
+        let labels = destination_labels(name);
+        for family in [&self.lag, &self.lag_target, &self.kafka_lag] {
+            family.remove(&labels);
+        }
+        for family in [
+            &self.in_flight,
+            &self.concurrency_limit,
+            &self.breaker_open,
+            &self.offset_gap,
+        ] {
+            family.remove(&labels);
+        }
+        for state in UNDELIVERED_STATES {
+            let destination = name.to_owned();
+            self.undelivered.remove(&StateLabels { destination, state });
+        }
+    }
+
+    /// Notes that a configuration holds from now on.
+    pub fn config_holds(&self, since: Timestamp) {
+        self.config_reload_success.set(1);
+        #[expect(clippy::cast_precision_loss, reason = "milliseconds of this age")]
+        let seconds = since.as_millisecond() as f64 / 1_000.0;
+        self.config_reload_timestamp.set(seconds);
+    }
+
+    /// Notes that a configuration was refused: the last one goes on holding.
+    pub fn config_refused(&self) {
+        self.config_reload_success.set(0);
     }
 
     /// The text that Prometheus reads (`OpenMetrics`).
@@ -336,6 +379,20 @@ impl Metrics {
             "log_partitions_dropped",
             "Partitions dropped when they had expired",
             self.log_partitions_dropped.clone(),
+        );
+    }
+
+    fn register_configuration(&mut self) {
+        let registry = &mut self.registry;
+        registry.register(
+            "config_reload_success",
+            "1 when the configuration that was read last holds, 0 when it was refused",
+            self.config_reload_success.clone(),
+        );
+        registry.register(
+            "config_reload_timestamp_seconds",
+            "When the configuration that holds was read",
+            self.config_reload_timestamp.clone(),
         );
     }
 }

@@ -6,29 +6,34 @@
 //! thread store     the log, the ledger, what is parked
 //! thread admin     API, health, metrics
 //! thread counts    partitions, which a rate limit is shared by
-//! main             waits for the end, or for a signal
+//! main             waits for the end or for a signal, and reads the configuration again
 //! ```
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 use anyhow::{Context, anyhow, bail};
-use relay_core::settings::Destination;
 use tokio::runtime::{Builder, Runtime};
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::sync::{Notify, mpsc, oneshot};
+use tokio::sync::{Notify, mpsc, oneshot, watch};
+use tokio::time::{MissedTickBehavior, interval};
 use tracing::{info, warn};
 
 use crate::admin;
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::deliver::{Deliver, Desk, DeskSettings, Edges, Input};
+use crate::current::Current;
+use crate::deliver::{Deliver, Edges, Input};
 use crate::http;
 use crate::kafka::{self, KafkaFailure, Strays};
 use crate::keeper::Keeper;
 use crate::metrics::Metrics;
+use crate::reload::{self, Door, Hangup, Reload, Requests, Source, Written};
 use crate::status::Status;
 use crate::store;
+
+/// How often it is looked whether the file of the configuration has changed.
+const LOOK_INTERVAL: Duration = Duration::from_secs(5);
 
 /// Inputs that may wait for the loop: answers come in batches.
 const INPUTS_WAITING_MAX: usize = 1_024;
@@ -45,10 +50,13 @@ pub enum Migrations {
 ///
 /// # Errors
 /// When the store is not ready, a thread cannot be started, a consumer fails for good, or the drain takes too long.
-pub fn serve(config: &Arc<Config>, migrations: Migrations) -> anyhow::Result<()> {
+pub fn serve(source: Source, written: Written, migrations: Migrations) -> anyhow::Result<()> {
     let runtime = event_loop()?;
-    runtime.block_on(prepare_store(config, migrations))?;
-    runtime.block_on(Running::start(config)?.until_the_end(config))
+    runtime.block_on(prepare_store(&written.config, migrations))?;
+    runtime.block_on(async {
+        let running = Running::start(source, written).await?;
+        running.until_the_end().await
+    })
 }
 
 fn event_loop() -> anyhow::Result<Runtime> {
@@ -86,6 +94,9 @@ fn say_how_to_migrate(error: store::StoreError) -> anyhow::Error {
 
 /// The threads.
 struct Running {
+    config: Arc<Config>,
+    reload: Reload,
+    requests: Requests,
     inputs: mpsc::Sender<Input>,
     ended: oneshot::Receiver<Result<(), KafkaFailure>>,
     threads: Vec<JoinHandle<()>>,
@@ -95,60 +106,67 @@ struct Running {
 }
 
 impl Running {
-    fn start(config: &Arc<Config>) -> anyhow::Result<Self> {
+    async fn start(source: Source, written: Written) -> anyhow::Result<Self> {
+        let config = Arc::new(written.config.clone());
         let clock = Clock::start();
-        let status = Status::of_config(config);
+        let status = Status::of_config(&config);
         let metrics = Arc::new(Metrics::new(env!("CARGO_PKG_VERSION"), crate::REVISION));
-        let admin = admin::Server::start(config.clone(), status.clone(), metrics.clone(), clock)
-            .context("cannot start the admin API")?;
+        let (current, holding) = watch::channel(Arc::new(Current::new(config.clone())));
+        let (door, requests) = Door::new();
+        let store = config.open_store();
+        let longest_retention = store.longest_retention.clone();
+        let admin = admin::Server::start(admin::Edges {
+            current: holding.clone(),
+            reload: door,
+            store: store.clone(),
+            status: status.clone(),
+            metrics: metrics.clone(),
+            clock,
+        })
+        .context("cannot start the admin API")?;
         let bell = Arc::new(Notify::new());
-        let destinations: Vec<_> = config.destinations.iter().cloned().map(Arc::new).collect();
-        let mut desks = vec![];
-        for destination in &destinations {
-            desks.push(Desk::new(DeskSettings {
-                config,
-                destination: destination.clone(),
-                bell: &bell,
-                metrics: &metrics,
-            })?);
-        }
         let (inputs, arriving) = mpsc::channel(INPUTS_WAITING_MAX);
         let http = http::spawn(inputs.clone()).context("cannot start the thread http")?;
-        for (destination, endpoint) in endpoints(&destinations)?.into_iter().enumerate() {
-            let endpoint = Box::new(endpoint);
-            let serve = http::Message::Serve {
-                destination,
-                endpoint,
-            };
-            http.messages()
-                .try_send(serve)
-                .context("the thread http takes no destination")?;
-        }
         let keeper = Keeper {
-            store: config.open_store(),
+            store,
+            current: holding.clone(),
             metrics: metrics.clone(),
             clock,
         };
         let keeper = keeper
             .spawn(inputs.clone())
             .context("cannot start the thread store")?;
-        kafka::watch_partitions(&config.kafka, &destinations, inputs.clone())
+        kafka::watch_partitions(&config.kafka, holding.clone(), inputs.clone())
             .context("cannot start the thread counts")?;
+        let strays = Strays::watch(&config.kafka, holding, &config.relay.name)
+            .context("cannot start the thread strays")?;
         let edges = Edges {
             inputs: arriving,
             http: http.messages().clone(),
             keeper: keeper.jobs,
-            bell,
+            bell: bell.clone(),
             clock,
             status: status.clone(),
-            metrics,
+            metrics: metrics.clone(),
         };
         let (end, ended) = oneshot::channel();
-        let session_timeout = config.kafka.session_timeout;
-        let deliver = spawn_deliver(desks, edges, session_timeout, end)?;
-        let strays = Strays::watch(&config.kafka, &destinations, &config.relay.name)
-            .context("cannot start the thread strays")?;
+        let deliver = spawn_deliver(edges, config.kafka.session_timeout, end)?;
+        let edges = reload::Edges {
+            http: http.messages().clone(),
+            inputs: inputs.clone(),
+            current,
+            longest_retention,
+            status: status.clone(),
+            metrics,
+            bell,
+            clock,
+        };
+        let reload = Reload::new(source, &written, edges);
+        reload.apply(config.clone()).await?;
         Ok(Self {
+            config,
+            reload,
+            requests,
             inputs,
             ended,
             threads: vec![deliver, keeper.thread],
@@ -158,20 +176,32 @@ impl Running {
         })
     }
 
-    /// Waits for the end: a consumer that failed for good, or a signal and the drain that follows it.
-    async fn until_the_end(mut self, config: &Config) -> anyhow::Result<()> {
+    /// Waits for the end: a consumer that failed for good, or a signal and the drain that follows it. Reads the
+    /// configuration again whenever somebody wants that.
+    async fn until_the_end(mut self) -> anyhow::Result<()> {
         let mut terminate = signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?;
         let mut interrupt = signal(SignalKind::interrupt()).context("cannot listen for SIGINT")?;
-        for destination in &config.destinations {
-            info!(
-                destination = &*destination.name,
-                url = %destination.route.url,
-                "delivering"
-            );
-        }
-        tokio::select! {
-            ended = &mut self.ended => self.finish(ended),
-            () = either(&mut terminate, &mut interrupt) => self.drain(config.relay.drain_timeout, terminate, interrupt).await,
+        let mut hangup = signal(SignalKind::hangup()).context("cannot listen for SIGHUP")?;
+        let timeout = self.config.relay.drain_timeout;
+        let mut look = interval(LOOK_INTERVAL);
+        look.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                ended = &mut self.ended => return self.finish(ended),
+                () = either(&mut terminate, &mut interrupt) => {
+                    return self.drain(timeout, terminate, interrupt).await;
+                }
+                _ = hangup.recv() => match self.reload.on_hangup() {
+                    // What became of it is logged.
+                    Hangup::Reloads => drop(self.reload.read("SIGHUP").await),
+                    Hangup::Ends => return self.drain(timeout, terminate, interrupt).await,
+                },
+                Some(request) = self.requests.recv() => {
+                    // Whoever asked may have gone.
+                    let _ = request.send(self.reload.read("the admin API was asked to").await);
+                }
+                _ = look.tick() => self.reload.look().await,
+            }
         }
     }
 
@@ -201,7 +231,8 @@ impl Running {
         ended: Result<Result<(), KafkaFailure>, oneshot::error::RecvError>,
     ) -> anyhow::Result<()> {
         let ended = ended.map_err(|_| anyhow!("the delivery loop ended without a word"))?;
-        drop(self.inputs);
+        // Whoever waits for its channel to close.
+        drop((self.inputs, self.reload));
         if ended.is_ok() {
             for thread in self.threads {
                 thread.join().map_err(|_| anyhow!("a thread panicked"))?;
@@ -213,21 +244,7 @@ impl Running {
     }
 }
 
-fn endpoints(destinations: &[Arc<Destination>]) -> anyhow::Result<Vec<http::Endpoint>> {
-    let reaches =
-        http::Reaches::read().context("cannot read the system's certificate authorities")?;
-    let endpoint = |destination: &Arc<Destination>| {
-        let reach = reaches.of(destination);
-        Ok(http::Endpoint {
-            limits: (&**destination).into(),
-            reach: reach.with_context(|| format!("cannot use the tls of {}", destination.name))?,
-        })
-    };
-    destinations.iter().map(endpoint).collect()
-}
-
 fn spawn_deliver(
-    desks: Vec<Desk>,
     edges: Edges,
     session_timeout: Duration,
     end: oneshot::Sender<Result<(), KafkaFailure>>,
@@ -236,7 +253,7 @@ fn spawn_deliver(
     let thread = std::thread::Builder::new()
         .name("deliver".into())
         .spawn(move || {
-            let ended = runtime.block_on(Deliver::new(desks, edges, session_timeout).run());
+            let ended = runtime.block_on(Deliver::new(edges, session_timeout).run());
             // Whoever waited has given up, and the process ends.
             let _ = end.send(ended);
         });

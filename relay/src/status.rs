@@ -10,6 +10,7 @@ use std::time::Duration;
 use relay_core::names::Partition;
 use relay_core::time::Now;
 
+use crate::config::Config;
 use crate::store::ReplicaState;
 
 /// A loop that has been silent for so long no longer turns. Longer than any single wait of a loop.
@@ -21,7 +22,7 @@ pub struct Status(Arc<Shared>);
 
 #[derive(Debug)]
 struct Shared {
-    destinations: BTreeMap<Arc<str>, Mutex<DestinationStatus>>,
+    destinations: Mutex<BTreeMap<Arc<str>, DestinationStatus>>,
     /// What `kafka` of the readiness is: none while it answers.
     kafka_problem: Mutex<Option<String>>,
     heartbeats: Mutex<Vec<(&'static str, Arc<AtomicU64>)>>,
@@ -81,10 +82,7 @@ impl Status {
     /// Names, states and request limits of the configured destinations.
     pub fn new(destinations: impl IntoIterator<Item = (Arc<str>, DestinationStatus)>) -> Self {
         Self(Arc::new(Shared {
-            destinations: destinations
-                .into_iter()
-                .map(|(name, status)| (name, Mutex::new(status)))
-                .collect(),
+            destinations: Mutex::new(destinations.into_iter().collect()),
             kafka_problem: Mutex::new(Some("not connected yet".to_owned())),
             heartbeats: Mutex::default(),
             is_draining: AtomicBool::new(false),
@@ -92,42 +90,42 @@ impl Status {
     }
 
     /// What a configuration says before anything runs.
-    pub fn of_config(config: &crate::config::Config) -> Self {
-        let enabled = config.destinations.iter().map(|destination| {
-            let limit = u32::try_from(destination.concurrency).unwrap_or(u32::MAX);
-            let status = DestinationStatus {
-                lag_target: Some(destination.lag_target),
-                ..DestinationStatus::idle(ReplicaState::Active, limit)
-            };
-            (destination.name.clone(), status)
-        });
-        let disabled = config.disabled_destinations.iter().map(|name| {
-            let status = DestinationStatus::idle(ReplicaState::Disabled, 0);
-            (name.clone(), status)
-        });
-        Self::new(enabled.chain(disabled))
+    pub fn of_config(config: &Config) -> Self {
+        Self::new(idle(config))
+    }
+
+    /// Forgets destinations that are configured no more, and knows those that are new.
+    pub fn configure(&self, config: &Config) {
+        let mut destinations = lock(&self.0.destinations);
+        let known = std::mem::take(&mut *destinations);
+        *destinations = idle(config)
+            .map(|(name, idle)| {
+                let was_served = |status: &&DestinationStatus| {
+                    (status.state == ReplicaState::Disabled)
+                        == (idle.state == ReplicaState::Disabled)
+                };
+                let status = known.get(&name).filter(was_served).cloned();
+                (name, status.unwrap_or(idle))
+            })
+            .collect();
     }
 
     /// Replaces what is known of a destination. One that is not configured is not kept.
     pub fn set_destination(&self, name: &str, status: DestinationStatus) {
-        if let Some(known) = self.0.destinations.get(name) {
-            *lock(known) = status;
+        if let Some(known) = lock(&self.0.destinations).get_mut(name) {
+            *known = status;
         }
     }
 
     pub fn destination(&self, name: &str) -> Option<DestinationStatus> {
-        self.0
-            .destinations
-            .get(name)
-            .map(|known| lock(known).clone())
+        lock(&self.0.destinations).get(name).cloned()
     }
 
     /// All configured destinations, by name.
     pub fn destinations(&self) -> Vec<(Arc<str>, DestinationStatus)> {
-        self.0
-            .destinations
+        lock(&self.0.destinations)
             .iter()
-            .map(|(name, known)| (name.clone(), lock(known).clone()))
+            .map(|(name, known)| (name.clone(), known.clone()))
             .collect()
     }
 
@@ -167,6 +165,23 @@ impl Status {
     pub fn is_draining(&self) -> bool {
         self.0.is_draining.load(Ordering::Relaxed)
     }
+}
+
+/// The destinations of a configuration as they are before anything was delivered.
+fn idle(config: &Config) -> impl Iterator<Item = (Arc<str>, DestinationStatus)> {
+    let enabled = config.destinations.iter().map(|destination| {
+        let limit = u32::try_from(destination.concurrency).unwrap_or(u32::MAX);
+        let status = DestinationStatus {
+            lag_target: Some(destination.lag_target),
+            ..DestinationStatus::idle(ReplicaState::Active, limit)
+        };
+        (destination.name.clone(), status)
+    });
+    let disabled = config.disabled_destinations.iter().map(|name| {
+        let status = DestinationStatus::idle(ReplicaState::Disabled, 0);
+        (name.clone(), status)
+    });
+    enabled.chain(disabled)
 }
 
 fn millis(now: Now) -> u64 {

@@ -14,6 +14,7 @@
 //! Behind the trait: `reduce` (what a batch comes down to), `bisect` (around a refused row), `body` and `text` (what is
 //! stored of them), `lease` (connections), `words` (back into types), `migrations`, `postgres`, `sqlite`.
 pub mod attempt;
+mod audit;
 pub mod delivery;
 pub mod error;
 pub mod pause;
@@ -44,6 +45,7 @@ use self::postgres::PostgresStore;
 use self::sqlite::SqliteStore;
 
 pub use self::attempt::{Attempt, AttemptCursor, AttemptFilter, LoggedExchange};
+pub use self::audit::Audit;
 pub use self::delivery::{
     Delivery, DeliveryCursor, DeliveryFilter, DeliveryState, KeptAnswer, Page, RetryAnswer,
     RetryRequest,
@@ -52,7 +54,7 @@ pub use self::error::StoreError;
 pub use self::pause::{Orders, Pause, PauseRequest, Wish};
 pub use self::replica::{MappingRow, ReplicaRow, ReplicaState};
 pub use self::undelivered::{Counts, StoredPartition};
-pub use self::upkeep::{Migration, Partitions, Upkeep};
+pub use self::upkeep::{LongestRetention, Migration, Partitions, Upkeep};
 
 /// How a store is opened.
 #[derive(Clone)]
@@ -64,8 +66,7 @@ pub struct Open {
     pub partition_width: Duration,
     /// Partitions kept ready beyond the furthest expiry in use.
     pub partitions_ahead: u32,
-    /// The longest retention of any destination: how far away an expiry can be.
-    pub longest_retention: Duration,
+    pub longest_retention: LongestRetention,
     /// Bodies are compressed where that makes them smaller.
     pub compress: bool,
     /// This replica's name, as the log shows it.
@@ -246,6 +247,9 @@ pub trait Store: Send + Sync {
 
     /// Makes an undelivered record due now with a fresh budget, and notes who asked in the audit list.
     async fn retry(&self, request: &RetryRequest) -> Result<RetryAnswer, StoreError>;
+
+    /// Notes in the audit list what somebody asked for that is not kept in the store.
+    async fn note(&self, audit: &Audit) -> Result<(), StoreError>;
 
     /// What was answered to a write that carried this idempotency key, until it expires.
     async fn kept_answer(

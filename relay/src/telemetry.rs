@@ -36,8 +36,11 @@ pub fn start(telemetry: Telemetry) -> Result<(), TryInitError> {
         .with_default(level.min(tracing::Level::WARN))
         .with_target("replicates_relay", level)
         .with_target("relay_core", level);
+    // For everything, not of the one layer alone: a crate that asks whether something is enabled, as sqlx does, and then
+    // says nothing, would take the next event of its thread with it.
     tracing_subscriber::registry()
-        .with(lines.with_filter(targets))
+        .with(targets)
+        .with(lines)
         .try_init()
 }
 

@@ -26,7 +26,7 @@ pub async fn require_token(
     next: Next,
 ) -> Response {
     let header = request.headers().get(AUTHORIZATION);
-    match caller(&context.config.admin.tokens, header, request.method()) {
+    match caller(&context.config().admin.tokens, header, request.method()) {
         Ok(caller) => {
             request.extensions_mut().insert(caller);
             next.run(request).await

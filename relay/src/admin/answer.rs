@@ -35,6 +35,19 @@ impl ApiError {
         }
     }
 
+    /// What was asked for cannot be done as things are: all reasons are told.
+    pub fn refused(problems: Vec<String>) -> Self {
+        Self {
+            status: StatusCode::UNPROCESSABLE_ENTITY,
+            code: "unprocessable",
+            ..Self::invalid(problems)
+        }
+    }
+
+    pub fn unavailable(message: String) -> Self {
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", message)
+    }
+
     pub fn not_found(message: String) -> Self {
         Self::new(StatusCode::NOT_FOUND, "not_found", message)
     }
@@ -68,11 +81,7 @@ impl ApiError {
 impl From<StoreError> for ApiError {
     fn from(error: StoreError) -> Self {
         tracing::warn!(%error, "the admin API could not read the store");
-        Self::new(
-            StatusCode::SERVICE_UNAVAILABLE,
-            "unavailable",
-            error.to_string(),
-        )
+        Self::unavailable(error.to_string())
     }
 }
 

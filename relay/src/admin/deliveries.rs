@@ -36,7 +36,7 @@ pub async fn list(
     let rows: Vec<_> = page
         .rows
         .iter()
-        .map(|row| shape::delivery(row, &context.config))
+        .map(|row| shape::delivery(row, &context.config()))
         .collect();
     let next = page.next.map(|cursor| cursor.to_string());
     Ok(Json(json!({ "deliveries": rows, "next_cursor": next })))
@@ -50,7 +50,7 @@ pub async fn show(
     parameters.finish()?;
     let id = delivery_id(&id)?;
     match context.store.delivery(id).await? {
-        Some(delivery) => Ok(Json(shape::delivery(&delivery, &context.config))),
+        Some(delivery) => Ok(Json(shape::delivery(&delivery, &context.config()))),
         None => Err(unknown(id)),
     }
 }

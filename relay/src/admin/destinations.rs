@@ -89,7 +89,7 @@ async fn describe(
             })
         })
         .collect();
-    let group = together(&context.config.relay.name, name, own, replicas);
+    let group = together(&context.config().relay.name, name, own, replicas);
     Ok(json!({
         "name": name,
         "state": group.state.as_str(),

@@ -1,21 +1,24 @@
 //! `serve`: runs the relay.
 
+use std::path::PathBuf;
 use std::process::ExitCode;
-use std::sync::Arc;
 
 use super::failure::{FAILED, Failure};
-use crate::config::{Config, Telemetry};
+use crate::config::{Environment, Telemetry};
+use crate::reload::Source;
 use crate::run::{self, Migrations};
 use crate::telemetry;
 
-pub fn run(config: Config, migrate: bool) -> Result<ExitCode, Failure> {
-    start_telemetry(config.telemetry)?;
+pub fn run(config_path: PathBuf, migrate: bool) -> Result<ExitCode, Failure> {
+    let source = Source::file(config_path, Environment::of_process());
+    let written = source.read()?;
+    start_telemetry(written.config.telemetry)?;
     let migrations = if migrate {
         Migrations::Apply
     } else {
         Migrations::Require
     };
-    Ok(end(run::serve(&Arc::new(config), migrations)))
+    Ok(end(run::serve(source, written, migrations)))
 }
 
 /// From here on messages are events, so that machines can read them.

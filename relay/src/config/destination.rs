@@ -20,7 +20,7 @@ use super::url;
 /// The destinations that deliver, and the names of those that are switched off.
 #[derive(Debug, Clone, Default)]
 pub struct Destinations {
-    pub enabled: Vec<Destination>,
+    pub enabled: Vec<Arc<Destination>>,
     pub disabled: Vec<Arc<str>>,
     /// The longest retention in use, and the key that says so.
     pub longest_retention: (Duration, String),
@@ -44,7 +44,7 @@ pub(super) fn read_all(
                 let section = format!("destinations.{name}");
                 destinations.note_retention(&section, destination.retention);
                 if is_enabled {
-                    destinations.enabled.push(destination);
+                    destinations.enabled.push(Arc::new(destination));
                 } else {
                     destinations.disabled.push(destination.name);
                 }

@@ -15,7 +15,8 @@ use tokio::sync::Notify;
 use super::outlook::Outlook;
 use super::tally::Tally;
 use crate::chance::Chance;
-use crate::config::Config;
+use crate::config::Kafka;
+use crate::current::Current;
 use crate::http::Job;
 use crate::kafka::{Arrival, Consumer, KafkaFailure};
 use crate::keeper::{self, Task};
@@ -27,6 +28,7 @@ const SUBSCRIBE_INTERVAL: Duration = Duration::from_secs(2);
 
 /// One destination in this replica.
 pub struct Desk {
+    kafka: Kafka,
     settings: Arc<Destination>,
     consumer: Consumer,
     engine: Engine,
@@ -35,12 +37,13 @@ pub struct Desk {
     subscribe_at: Duration,
     outlook: Outlook,
     tally: Tally,
+    is_leaving: bool,
     is_done: bool,
 }
 
 /// What a desk is made of.
 pub struct DeskSettings<'a> {
-    pub config: &'a Config,
+    pub current: &'a Current,
     pub destination: Arc<Destination>,
     pub bell: &'a Arc<Notify>,
     pub metrics: &'a Arc<Metrics>,
@@ -53,14 +56,16 @@ impl Desk {
     /// [`KafkaFailure::Creation`] when librdkafka refuses the configuration.
     pub fn new(settings: DeskSettings<'_>) -> Result<Self, KafkaFailure> {
         let DeskSettings {
-            config,
+            current,
             destination,
             bell,
             metrics,
         } = settings;
+        let config = &current.config;
         let consumer = Consumer::new(&config.kafka, &destination, &config.relay.name, bell)?;
         Ok(Self {
-            engine: Engine::new(destination.clone(), limits(config)),
+            engine: Engine::new(destination.clone(), limits(current)),
+            kafka: config.kafka.clone(),
             consumer,
             actions: vec![],
             arrivals: vec![],
@@ -72,8 +77,45 @@ impl Desk {
             ),
             tally: Tally::new(destination.name.clone(), metrics.clone()),
             settings: destination,
+            is_leaving: false,
             is_done: false,
         })
+    }
+
+    /// Takes other settings in.
+    ///
+    /// # Errors
+    /// When the consumer can do nothing any more.
+    pub fn configure(
+        &mut self,
+        settings: &Arc<Destination>,
+        buffer_bytes_max: usize,
+        now: Now,
+        chance: &mut Chance,
+    ) -> Result<(), KafkaFailure> {
+        self.consumer.configure(&self.kafka, settings)?;
+        self.outlook.configure(settings.clone());
+        self.settings = settings.clone();
+        let settings = settings.clone();
+        let event = Event::Configured {
+            settings,
+            buffer_bytes_max,
+        };
+        self.step(event, now, chance);
+        Ok(())
+    }
+
+    /// Drains, and is done then.
+    pub fn leave(&mut self, now: Now, chance: &mut Chance) {
+        if !self.is_leaving {
+            self.is_leaving = true;
+            self.step(Event::Stop, now, chance);
+        }
+    }
+
+    /// Whether it is on its way out: what it says of its destination is not worth telling any more.
+    pub fn is_leaving(&self) -> bool {
+        self.is_leaving
     }
 
     pub fn name(&self) -> &Arc<str> {
@@ -248,16 +290,15 @@ fn release(consumer: &mut Consumer, partition: &Partition, commits: &mut BTreeMa
     consumer.release(partition);
 }
 
-fn limits(config: &Config) -> Limits {
-    // Shared evenly: a destination that holds cannot take the memory of the others.
-    let share = config.relay.buffer_bytes_max / config.destinations.len().max(1) as u64;
+fn limits(current: &Current) -> Limits {
+    let config = &current.config;
     Limits {
         flush: FlushLimits {
             rows: config.log.flush_rows,
             interval: config.log.flush_interval,
         },
         commit_interval: config.kafka.commit_interval,
-        buffer_bytes_max: usize::try_from(share).unwrap_or(usize::MAX),
+        buffer_bytes_max: current.buffer_bytes_max(),
         user_agent: concat!("replicates-relay/", env!("CARGO_PKG_VERSION")).into(),
         topic_prefix: config.kafka.topic_prefix.clone(),
     }

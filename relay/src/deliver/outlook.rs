@@ -40,6 +40,11 @@ impl Outlook {
         }
     }
 
+    /// Takes other settings in.
+    pub fn configure(&mut self, settings: Arc<Destination>) {
+        self.settings = settings;
+    }
+
     /// The status of an engine as it looks now; the time that it was held since the last look is counted.
     pub fn status(
         &mut self,

@@ -100,6 +100,27 @@ impl Consumer {
         })
     }
 
+    /// Takes other settings in. Topics that are the destination's no more are given up by way of a rebalance.
+    ///
+    /// # Errors
+    /// [`KafkaFailure::Subscription`] when librdkafka refuses the pattern.
+    pub fn configure(
+        &mut self,
+        kafka: &Kafka,
+        destination: &Destination,
+    ) -> Result<(), KafkaFailure> {
+        let pattern = pattern(&kafka.topic_prefix, destination);
+        let is_other = pattern != self.pattern;
+        self.pattern = pattern;
+        self.topics_of = TopicsOf::new(kafka, destination);
+        match &mut self.start {
+            Some(start) => *start = destination.start,
+            None if is_other => self.subscribe_to_pattern()?,
+            None => {}
+        }
+        Ok(())
+    }
+
     pub fn is_subscribed(&self) -> bool {
         self.start.is_none()
     }
@@ -115,15 +136,19 @@ impl Consumer {
             warn!(group = self.group, %error, "cannot find the end of the topics yet");
             return Ok(false);
         }
+        self.subscribe_to_pattern()?;
+        self.start = None;
+        Ok(true)
+    }
+
+    fn subscribe_to_pattern(&self) -> Result<(), KafkaFailure> {
         self.inner
             .subscribe(&[&self.pattern])
             .map_err(|source| KafkaFailure::Subscription {
                 group: self.group.clone(),
                 pattern: self.pattern.clone(),
                 source: Box::new(source),
-            })?;
-        self.start = None;
-        Ok(true)
+            })
     }
 
     /// Takes what has come, up to a burst. True when more may wait.

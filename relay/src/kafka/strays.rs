@@ -6,7 +6,7 @@
 //! So each replica looks now and then, and one of them knocks: a member without a name joins and leaves again, which makes
 //! the group settle anew.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::Duration;
@@ -21,6 +21,7 @@ use tracing::{debug, warn};
 
 use super::consumer::{TopicsOf, pattern};
 use crate::config::Kafka;
+use crate::current::Reader;
 
 /// How often a group is looked at. What nobody owned twice is knocked for: longer than a rebalance, or than a new topic
 /// takes to be seen.
@@ -40,37 +41,52 @@ pub struct Strays {
 }
 
 impl Strays {
-    /// Begins to look after the groups of these destinations.
+    /// Begins to look after the groups of all destinations.
     ///
     /// # Errors
     /// When the thread cannot be started.
-    pub fn watch(
-        kafka: &Kafka,
-        destinations: &[Arc<Destination>],
-        replica: &str,
-    ) -> std::io::Result<Self> {
+    pub fn watch(kafka: &Kafka, current: Reader, replica: &str) -> std::io::Result<Self> {
         let (stop, stopped) = channel();
-        let groups = destinations
-            .iter()
-            .map(|destination| Group::of(kafka, destination, replica))
-            .collect();
-        let client = kafka.client();
+        let groups = Groups {
+            client: kafka.client(),
+            kafka: kafka.clone(),
+            replica: replica.to_owned(),
+            current,
+            before: HashMap::new(),
+        };
         std::thread::Builder::new()
             .name("strays".into())
-            .spawn(move || look_after(&client, groups, &stopped))?;
+            .spawn(move || groups.look_after(&stopped))?;
         Ok(Self { _stop: stop })
     }
 }
 
-fn look_after(client: &ClientConfig, mut groups: Vec<Group>, stopped: &Receiver<()>) {
-    let looking: BaseConsumer = match client.create() {
-        Ok(looking) => looking,
-        Err(error) => return warn!(%error, "nobody looks for partitions without an owner"),
-    };
-    while stopped.recv_timeout(LOOK_INTERVAL) == Err(RecvTimeoutError::Timeout) {
-        for group in &mut groups {
-            if let Err(error) = group.look(&looking, client) {
-                debug!(group = group.name, %error, "cannot look for partitions without an owner");
+/// The groups of all destinations.
+struct Groups {
+    client: ClientConfig,
+    kafka: Kafka,
+    replica: String,
+    current: Reader,
+    /// What nobody owned the last time, by group.
+    before: HashMap<String, BTreeSet<Partition>>,
+}
+
+impl Groups {
+    fn look_after(mut self, stopped: &Receiver<()>) {
+        let looking: BaseConsumer = match self.client.create() {
+            Ok(looking) => looking,
+            Err(error) => return warn!(%error, "nobody looks for partitions without an owner"),
+        };
+        while stopped.recv_timeout(LOOK_INTERVAL) == Err(RecvTimeoutError::Timeout) {
+            let current = self.current.borrow_and_update().clone();
+            let mut before = std::mem::take(&mut self.before);
+            for served in &current.served {
+                let mut group = Group::of(&self.kafka, &served.settings, &self.replica);
+                group.before = before.remove(&group.name).unwrap_or_default();
+                if let Err(error) = group.look(&looking, &self.client) {
+                    debug!(group = group.name, %error, "cannot look for partitions without an owner");
+                }
+                self.before.insert(group.name, group.before);
             }
         }
     }

@@ -4,6 +4,8 @@ use std::fmt;
 
 use relay_core::time::Timestamp;
 
+use super::audit::Audit;
+
 /// A destination is paused.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Pause {
@@ -67,6 +69,17 @@ impl PauseRequest {
         match self.wish {
             Wish::Pause { .. } => None,
             Wish::Resume { .. } => Some(self.at),
+        }
+    }
+
+    /// Its line of the audit list.
+    pub(super) fn audit(&self) -> Audit {
+        Audit {
+            at: self.at,
+            token_name: self.token_name.clone(),
+            action: self.wish.action(),
+            target: self.destination.clone(),
+            detail: self.wish.reason().map(str::to_owned),
         }
     }
 

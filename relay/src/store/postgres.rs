@@ -3,6 +3,7 @@
 //! The log thread writes a batch with [`log`] (COPY), [`ledger`] and [`parked`] in one transaction; [`ranges`] are the
 //! partitions that take its rows, [`upkeep`] makes and drops them. The rest reads.
 mod attempts;
+mod audits;
 mod connection;
 mod copy;
 mod deliveries;
@@ -31,6 +32,7 @@ use self::moment::Moment;
 use self::ranges::Ranges;
 use self::streams::Streams;
 use super::attempt::{Attempt, AttemptCursor, AttemptFilter};
+use super::audit::Audit;
 use super::bisect::{self, Transact};
 use super::body::BodyEncoder;
 use super::delivery::{
@@ -382,6 +384,12 @@ impl Store for PostgresStore {
     async fn retry(&self, request: &RetryRequest) -> Result<RetryAnswer, StoreError> {
         on_lease!(self, "asking for a retry", |connection| deliveries::retry(
             connection, request
+        ))
+    }
+
+    async fn note(&self, audit: &Audit) -> Result<(), StoreError> {
+        on_lease!(self, "noting who asked", |connection| audits::note(
+            connection, audit
         ))
     }
 

@@ -1,5 +1,6 @@
 //! The store on `SQLite`, for `dev` and tests: the same tables, one connection, expired rows deleted in slices.
 mod attempts;
+mod audits;
 mod connection;
 mod deliveries;
 mod ledger;
@@ -18,6 +19,7 @@ use relay_core::time::Timestamp;
 use sqlx::{Connection, SqliteConnection, SqlitePool};
 
 use super::attempt::{Attempt, AttemptCursor, AttemptFilter};
+use super::audit::Audit;
 use super::bisect::{self, Transact};
 use super::body::BodyEncoder;
 use super::delivery::{
@@ -351,6 +353,12 @@ impl Store for SqliteStore {
     async fn retry(&self, request: &RetryRequest) -> Result<RetryAnswer, StoreError> {
         on_lease!(self, "asking for a retry", |connection| deliveries::retry(
             connection, request
+        ))
+    }
+
+    async fn note(&self, audit: &Audit) -> Result<(), StoreError> {
+        on_lease!(self, "noting who asked", |connection| audits::note(
+            connection, audit
         ))
     }
 

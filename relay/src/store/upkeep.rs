@@ -1,5 +1,9 @@
 //! Migrations, and the partitions of the log.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
 use relay_core::time::Timestamp;
 
 /// A numbered migration that this binary carries.
@@ -30,4 +34,30 @@ pub struct Upkeep {
     /// Expired rows deleted one by one, where the store has no partitions.
     pub rows_deleted: u64,
     pub partitions: Partitions,
+}
+
+/// The longest retention of any destination: how far away an expiry can be. It may change while the store is open; clones are
+/// the same.
+#[derive(Debug, Clone)]
+pub struct LongestRetention(Arc<AtomicU64>);
+
+impl LongestRetention {
+    pub fn get(&self) -> Duration {
+        Duration::from_millis(self.0.load(Ordering::Relaxed))
+    }
+
+    /// What is logged from now on may be kept for so long. The next upkeep makes room for it.
+    pub fn set(&self, retention: Duration) {
+        self.0.store(whole_millis(retention), Ordering::Relaxed);
+    }
+}
+
+impl From<Duration> for LongestRetention {
+    fn from(retention: Duration) -> Self {
+        Self(Arc::new(AtomicU64::new(whole_millis(retention))))
+    }
+}
+
+fn whole_millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }

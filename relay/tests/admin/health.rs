@@ -4,9 +4,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use relay_core::time::Now;
-use replicates_relay::admin::{AdminError, Server};
+use replicates_relay::admin::{AdminError, Edges, Server};
 use replicates_relay::config::{Config, Environment};
+use replicates_relay::current::Current;
 use serde_json::{Value, json};
+use tokio::sync::watch;
 
 use crate::destinations::open_breaker;
 use crate::relay::{OPEN, Relay, Tables};
@@ -134,12 +136,11 @@ fn an_address_that_is_taken_is_named() {
         "[kafka]\nbrokers = [\"127.0.0.1:1\"]\n[store]\nurl = \"sqlite://x\"\n[admin]\nlisten = \"{address}\""
     );
     let config = Config::parse("relay.toml", &text, &Environment::default()).unwrap();
-    let second = Server::start(
-        Arc::new(config),
-        relay.status.clone(),
-        relay.metrics.clone(),
-        relay.clock,
-    );
+    let (_current, holding) = watch::channel(Arc::new(Current::new(Arc::new(config))));
+    let second = Server::start(Edges {
+        current: holding,
+        ..relay.edges()
+    });
     let error = second.unwrap_err();
     assert!(matches!(error, AdminError::Listen { .. }), "{error}");
     assert!(

@@ -4,6 +4,7 @@
 //! - [`rows`]: what its store holds
 mod access;
 mod commands;
+mod config;
 mod deliveries;
 mod destinations;
 mod health;

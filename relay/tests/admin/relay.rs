@@ -8,15 +8,18 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use relay_core::rows::Batch;
-use replicates_relay::admin::Server;
+use replicates_relay::admin::{Edges, Server};
 use replicates_relay::clock::Clock;
 use replicates_relay::config::{Config, Environment};
+use replicates_relay::current::Current;
 use replicates_relay::metrics::Metrics;
+use replicates_relay::reload::{Door, Requests};
 use replicates_relay::status::Status;
 use replicates_relay::store::{self, Store};
 use serde_json::Value;
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
+use tokio::sync::watch;
 
 /// Two roles.
 pub const TOKENS: &str = r#"
@@ -46,6 +49,10 @@ pub struct Relay {
     /// Of the test: the API has its own.
     pub store: Arc<dyn Store>,
     pub runtime: Runtime,
+    /// What comes through the door; nobody answers it but the test.
+    pub requests: Requests,
+    door: Door,
+    current: watch::Sender<Arc<Current>>,
     directory: TempDir,
 }
 
@@ -78,15 +85,7 @@ impl Relay {
         let directory = tempfile::tempdir().unwrap();
         let sqlite = format!("sqlite://{}", directory.path().join("relay.db").display());
         let store_url = store_url.unwrap_or(&sqlite);
-        let text = format!(
-            "[relay]\nname = \"relay-1\"\n[kafka]\nbrokers = [\"127.0.0.1:1\"]\n\
-             [store]\nurl = {store_url:?}\n{admin}\n\
-             [destinations.billing]\nurl = \"http://127.0.0.1:1/\"\nretry = {{ max_retries = 7 }}\n\
-             [destinations.fleet]\nurl = \"http://127.0.0.1:1/\"\n"
-        );
-        let environment =
-            Environment::of([("VIEWER", "viewer-token"), ("OPERATOR", "operator-token")]);
-        let config = Arc::new(Config::parse("relay.toml", &text, &environment).unwrap());
+        let config = Arc::new(configuration(store_url, admin, ""));
         let status = Status::of_config(&config);
         let metrics = Arc::new(Metrics::new("0.1.0", "abc1234"));
         let clock = Clock::start();
@@ -105,16 +104,44 @@ impl Relay {
                 store.maintain().await.unwrap();
             });
         }
-        let server = Server::start(config, status.clone(), metrics.clone(), clock).unwrap();
-        Self {
-            server: Some(server),
+        let (current, _) = watch::channel(Arc::new(Current::new(config)));
+        let (door, requests) = Door::new();
+        let mut relay = Self {
+            server: None,
             status,
             metrics,
             clock,
             store,
             runtime,
+            requests,
+            door,
+            current,
             directory,
+        };
+        relay.server = Some(Server::start(relay.edges()).unwrap());
+        relay
+    }
+
+    /// What an API is made of.
+    pub fn edges(&self) -> Edges {
+        let current = self.current.subscribe();
+        let store = current.borrow().config.open_store();
+        Edges {
+            current,
+            reload: self.door.clone(),
+            store,
+            status: self.status.clone(),
+            metrics: self.metrics.clone(),
+            clock: self.clock,
         }
+    }
+
+    /// Another configuration holds from now on: with that `[admin]`, and that added.
+    pub fn configure(&self, admin: &str, rest: &str) {
+        let url = format!("sqlite://{}", self.sqlite_path().display());
+        let config = Arc::new(configuration(&url, admin, rest));
+        self.status.configure(&config);
+        self.current.send_replace(Arc::new(Current::new(config)));
     }
 
     pub fn keep(&self, batch: &Batch) {
@@ -136,6 +163,17 @@ impl Relay {
 
     /// Sends a request with these headers.
     pub fn ask(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> Answer {
+        Self::ask_at(&self.address().to_string(), method, path, headers, body)
+    }
+
+    /// The same of whoever is at an address.
+    pub fn ask_at(
+        address: &str,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: &str,
+    ) -> Answer {
         let mut request = format!(
             "{method} {path} HTTP/1.1\r\nhost: relay\r\nconnection: close\r\ncontent-length: {}\r\n",
             body.len()
@@ -145,7 +183,7 @@ impl Relay {
         }
         request.push_str("\r\n");
         request.push_str(body);
-        let mut stream = TcpStream::connect(self.address()).unwrap();
+        let mut stream = TcpStream::connect(address).unwrap();
         stream
             .set_read_timeout(Some(Duration::from_secs(30)))
             .unwrap();
@@ -165,6 +203,17 @@ impl Relay {
     pub fn command(&self, arguments: &[&str]) -> Output {
         run(&self.address().to_string(), arguments)
     }
+}
+
+fn configuration(store_url: &str, admin: &str, rest: &str) -> Config {
+    let text = format!(
+        "[relay]\nname = \"relay-1\"\n[kafka]\nbrokers = [\"127.0.0.1:1\"]\n\
+         [store]\nurl = {store_url:?}\n{admin}\n\
+         [destinations.billing]\nurl = \"http://127.0.0.1:1/\"\nretry = {{ max_retries = 7 }}\n\
+         [destinations.fleet]\nurl = \"http://127.0.0.1:1/\"\n{rest}"
+    );
+    let environment = Environment::of([("VIEWER", "viewer-token"), ("OPERATOR", "operator-token")]);
+    Config::parse("relay.toml", &text, &environment).unwrap()
 }
 
 impl Drop for Relay {

@@ -154,7 +154,7 @@ fn settings(url: String) -> Open {
         connections_max: 4,
         partition_width: Duration::from_secs(3_600),
         partitions_ahead: 2,
-        longest_retention: Duration::from_secs(6 * 3_600),
+        longest_retention: Duration::from_secs(6 * 3_600).into(),
         compress: true,
         replica: "relay-1".into(),
     }

@@ -115,7 +115,7 @@ async fn a_longer_retention_and_another_width_extend_what_is_there() {
     let database = migrated().await;
     let longer = Open {
         partition_width: 24 * HOUR,
-        longest_retention: 240 * HOUR,
+        longest_retention: (240 * HOUR).into(),
         ..database.open.clone()
     };
     let store = open(&longer).unwrap();
@@ -173,7 +173,7 @@ async fn a_slow_reader_holds_up_neither_the_log_nor_the_making_of_partitions() {
     let database = migrated().await;
     add_ended(&database, "01").await;
     let longer = Open {
-        longest_retention: 12 * HOUR,
+        longest_retention: (12 * HOUR).into(),
         ..database.open.clone()
     };
     let mut slow = reader(&database).await;

@@ -2,6 +2,7 @@
 
 use sqlx::{Connection, PgConnection};
 
+use super::audits;
 use super::moment::Moment;
 use crate::store::lease::Trouble;
 use crate::store::pause::{Orders, Pause, PauseRequest};
@@ -35,16 +36,7 @@ pub(super) async fn set(
     .bind(request.resumed_at().map(Moment))
     .execute(&mut *transaction)
     .await?;
-    sqlx::query(
-        "insert into audit (at, token_name, action, target, detail) values ($1, $2, $3, $4, $5)",
-    )
-    .bind(Moment(request.at))
-    .bind(&request.token_name)
-    .bind(request.wish.action())
-    .bind(&request.destination)
-    .bind(request.wish.reason())
-    .execute(&mut *transaction)
-    .await?;
+    audits::note(&mut transaction, &request.audit()).await?;
     transaction.commit().await?;
     Ok(())
 }

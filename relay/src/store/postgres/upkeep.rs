@@ -204,7 +204,7 @@ fn table_name(lower: Timestamp) -> String {
 fn missing(ranges: &Ranges, now: Timestamp, open: &Open) -> Vec<Range> {
     let width = open.partition_width;
     let ahead = width.saturating_mul(open.partitions_ahead);
-    let furthest = grid_floor(saturating_add(now, open.longest_retention), width);
+    let furthest = grid_floor(saturating_add(now, open.longest_retention.get()), width);
     let end = saturating_add(saturating_add(furthest, width), ahead);
     let mut missing = Vec::new();
     let mut lower = grid_floor(now, width);
@@ -244,7 +244,7 @@ pub(super) async fn measure(
     Ok(reach(
         &ranges,
         now,
-        saturating_add(now, open.longest_retention),
+        saturating_add(now, open.longest_retention.get()),
     ))
 }
 
@@ -280,7 +280,7 @@ mod tests {
             connections_max: 2,
             partition_width,
             partitions_ahead: 2,
-            longest_retention,
+            longest_retention: longest_retention.into(),
             compress: false,
             replica: String::new(),
         }

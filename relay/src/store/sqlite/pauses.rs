@@ -3,6 +3,7 @@
 use relay_core::time::Timestamp;
 use sqlx::{Connection, SqliteConnection};
 
+use super::audits;
 use crate::store::lease::Trouble;
 use crate::store::pause::{Orders, Pause, PauseRequest};
 use crate::store::words::Table;
@@ -38,16 +39,7 @@ pub(super) async fn set(
     .bind(request.resumed_at().map(Timestamp::as_microsecond))
     .execute(&mut *transaction)
     .await?;
-    sqlx::query(
-        "insert into audit (at, token_name, action, target, detail) values (?, ?, ?, ?, ?)",
-    )
-    .bind(request.at.as_microsecond())
-    .bind(&request.token_name)
-    .bind(request.wish.action())
-    .bind(&request.destination)
-    .bind(request.wish.reason())
-    .execute(&mut *transaction)
-    .await?;
+    audits::note(&mut transaction, &request.audit()).await?;
     transaction.commit().await?;
     Ok(())
 }

@@ -75,6 +75,18 @@ impl RelayProcess {
         self.child.wait().unwrap();
     }
 
+    /// Puts another configuration in the place of its file, as a whole.
+    pub fn write_config(&self, config: &RelayConfig) {
+        self.write_file(&config.to_toml());
+    }
+
+    /// Puts another text in the place of its file.
+    pub fn write_file(&self, text: &str) {
+        let written = self.folder.path().join("relay.toml.written");
+        std::fs::write(&written, text).unwrap();
+        std::fs::rename(&written, self.folder.path().join("relay.toml")).unwrap();
+    }
+
     /// Starts it again with the same configuration, hence the same name.
     pub fn restart(&mut self) {
         self.kill();
