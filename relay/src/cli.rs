@@ -3,7 +3,7 @@
 //! - [`arguments`]: commands and flags
 //! - [`serve`], [`dev`]: run the relay
 //! - [`check`], [`migrate`], [`settings`]: look at what the configuration points at
-//! - [`destinations`], [`failures`], [`retry`], [`tail`]: ask a running relay, through [`client`]
+//! - [`destinations`], [`failures`], [`retry`], [`tail`], [`plan`]: ask a running relay, through [`client`]
 //! - [`output`], [`failure`]: what is printed, and how a command ends
 mod arguments;
 mod check;
@@ -14,6 +14,7 @@ mod failure;
 mod failures;
 mod migrate;
 mod output;
+mod plan;
 mod retry;
 mod serve;
 mod settings;
@@ -82,6 +83,9 @@ fn dispatch(arguments: Arguments, output: &mut Output) -> Result<ExitCode, Failu
         }
         Command::Retry { ids, relay } => return retry::run(&ids, &relay, output),
         Command::Tail { filters, relay } => tail::run(&filters, &relay, output)?,
+        Command::Plan { flags, relay } => {
+            return plan::run(&path(config), &flags, &relay, output);
+        }
         Command::Config { defaults, .. } => {
             if defaults {
                 settings::print_defaults(output)?;

@@ -3,7 +3,7 @@
 //! - [`tree`]: what was written, and where; layers laid over each other
 //! - [`environment`], [`reference`], [`secret`]: variables, references, and text that is never shown
 //! - [`section`]: typed reading, and the words in which wrong values are told
-//! - [`restart`]: what cannot change while the relay runs
+//! - [`difference`], [`restart`], [`shown`]: one configuration beside another, and what cannot change while the relay runs
 //! - [`process`], [`kafka`], [`store`], [`admin`], [`destination`]: the sections
 //!
 //! The reference of all keys is `relay.default.toml`, which is compiled in and is the lowest layer.
@@ -14,6 +14,7 @@ mod batch;
 mod body;
 mod classify;
 mod destination;
+mod difference;
 mod egress;
 mod environment;
 mod headers;
@@ -28,6 +29,7 @@ mod restart;
 mod route;
 mod secret;
 mod section;
+mod shown;
 mod signing;
 mod store;
 mod tls;
@@ -46,6 +48,7 @@ use serde_json::Value as Json;
 use sha2::{Digest as _, Sha256};
 
 pub use admin::{Admin, Role, Token};
+pub use difference::{Difference, of as differences};
 pub use environment::Environment;
 pub use kafka::Kafka;
 pub use problem::{Place, Problem, Problems};

@@ -3,6 +3,7 @@
 //! - [`consumer`]: records and rebalances in, commits, pauses and releases out
 //! - [`group`]: what librdkafka calls back
 //! - [`partitions`]: how many there are, for what replicas share by them
+//! - [`recent`]: the last records, for people
 //! - [`start`]: where a group that never had offsets begins
 //! - [`strays`]: partitions that nobody owns
 //!
@@ -12,6 +13,7 @@
 pub mod consumer;
 mod group;
 mod partitions;
+mod recent;
 mod start;
 mod strays;
 
@@ -19,6 +21,7 @@ use rdkafka::error::KafkaError;
 
 pub use consumer::{Arrival, Consumer};
 pub use partitions::{Counted, watch_partitions};
+pub use recent::{RecentFailure, recent};
 pub use strays::Strays;
 
 /// Why a consumer cannot go on.

@@ -15,6 +15,7 @@ pub mod kafka;
 pub mod keeper;
 pub mod metrics;
 pub mod nearest;
+pub mod plan;
 pub mod reload;
 pub mod run;
 pub mod status;

@@ -75,6 +75,25 @@ pub fn render(
     })
 }
 
+/// Renders the request of a delivery that goes without company, in the shape that the route's requests have.
+///
+/// # Errors
+/// When the record does not fit what the route wants to send.
+pub fn render_alone(
+    route: &Route,
+    delivery: &Outgoing<'_>,
+    wall: Timestamp,
+    user_agent: &str,
+) -> Result<HttpRequest, Unmappable> {
+    match route.batch {
+        None => render(route, delivery, wall, user_agent),
+        Some(batching) => {
+            let batch = Batch::begin(route, batching, delivery)?;
+            Ok(batch.finish(wall, user_agent))
+        }
+    }
+}
+
 fn headers(
     route: &Route,
     delivery: &Outgoing<'_>,

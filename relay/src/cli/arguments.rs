@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use clap::builder::TypedValueParser as _;
 use clap::{Args, Parser, Subcommand};
 
 /// Reads records from Kafka and delivers each to its consumer's REST endpoint, in order per key.
@@ -75,6 +76,13 @@ pub enum Command {
         #[command(flatten)]
         relay: RelayArguments,
     },
+    /// What the configuration of --config would change for a running relay: settings, and the requests of its last records. Sends nothing
+    Plan {
+        #[command(flatten)]
+        flags: PlanArguments,
+        #[command(flatten)]
+        relay: RelayArguments,
+    },
     /// Print the configuration
     Config {
         /// The built-in defaults: the reference of all keys
@@ -136,6 +144,19 @@ pub struct MigrateArguments {
     /// Show all migrations and when they were applied
     #[arg(long)]
     pub status: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct PlanArguments {
+    /// Only this one
+    #[arg(long, value_name = "NAME")]
+    pub destination: Option<String>,
+    /// The last so many records of each destination
+    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u16).range(1..=1000).map(usize::from))]
+    pub records: usize,
+    /// Exit with 1 when something changes
+    #[arg(long)]
+    pub exit_code: bool,
 }
 
 /// Where the running relay is.

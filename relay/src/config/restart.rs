@@ -1,21 +1,25 @@
 //! What a running relay cannot take in: sections that its threads were started with.
 
-use serde_json::{Map, Value};
-
 use super::Config;
+use super::difference;
 use super::problem::Problems;
 
 /// Sections that hold until the relay ends. Of `admin` the tokens may change.
 const SECTIONS: [&str; 6] = ["relay", "kafka", "store", "admin", "log", "telemetry"];
 
+/// Whether a key holds until the relay ends.
+pub(super) fn is_fixed(path: &str) -> bool {
+    let section = path.split('.').next().unwrap_or_default();
+    SECTIONS.contains(&section) && path != "admin.tokens"
+}
+
 /// One problem for each key in which the two differ.
 pub(super) fn differences(running: &Config, next: &Config) -> Problems {
-    let mut paths = vec![];
-    for section in SECTIONS {
-        let of = |config: &Config| config.shown[section].clone();
-        compare(section, &of(running), &of(next), &mut paths);
-    }
-    paths.retain(|path| path != "admin.tokens");
+    let mut paths: Vec<_> = difference::of(&running.shown, &next.shown)
+        .into_iter()
+        .map(|difference| difference.path)
+        .filter(|path| is_fixed(path))
+        .collect();
     // What is not shown may differ all the same.
     if running.store.url != next.store.url {
         paths.push("store.url".to_owned());
@@ -33,25 +37,6 @@ pub(super) fn differences(running: &Config, next: &Config) -> Problems {
         problems.add(None, format!("needs a restart: {path}"));
     }
     problems
-}
-
-fn compare(path: &str, one: &Value, other: &Value, paths: &mut Vec<String>) {
-    if let (Value::Object(one), Value::Object(other)) = (one, other) {
-        for key in keys(one, other) {
-            let of = |table: &Map<String, Value>| table.get(key).cloned().unwrap_or_default();
-            compare(&format!("{path}.{key}"), &of(one), &of(other), paths);
-        }
-    } else if one != other {
-        paths.push(path.to_owned());
-    }
-}
-
-fn keys<'a>(
-    one: &'a Map<String, Value>,
-    other: &'a Map<String, Value>,
-) -> impl Iterator<Item = &'a String> {
-    one.keys()
-        .chain(other.keys().filter(|key| !one.contains_key(*key)))
 }
 
 #[cfg(test)]

@@ -164,7 +164,7 @@ impl Consumer {
             let changes = self.inner.context().take_changes();
             let record = match polled {
                 None => None,
-                Some(Ok(message)) => Some(read(&message, &mut self.topics)),
+                Some(Ok(message)) => Some(read_message(&message, &mut self.topics)),
                 Some(Err(error)) => {
                     fail_or_log(&error, &self.group, &self.name, arrivals)?;
                     continue;
@@ -377,7 +377,10 @@ pub(super) fn pattern(prefix: &str, destination: &Destination) -> String {
     )
 }
 
-fn read(message: &BorrowedMessage<'_>, topics: &mut HashMap<String, Arc<str>>) -> KafkaRecord {
+pub(super) fn read_message(
+    message: &BorrowedMessage<'_>,
+    topics: &mut HashMap<String, Arc<str>>,
+) -> KafkaRecord {
     let topic = if let Some(topic) = topics.get(message.topic()) {
         topic.clone()
     } else {

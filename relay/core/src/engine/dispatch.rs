@@ -10,8 +10,7 @@ use super::lane::InFlight;
 use super::{Engine, Flight, Mode, Step};
 use crate::exchange::HttpRequest;
 use crate::names::KeyHash;
-use crate::request::{self, Batch, Outgoing, Unmappable};
-use crate::settings::Route;
+use crate::request::{self, Outgoing};
 
 /// How long a half-open breaker waits for a record that was never tried before it probes with another.
 const PROBE_FETCH_WAIT: Duration = Duration::from_secs(1);
@@ -151,7 +150,12 @@ impl Engine {
     /// Sends a record alone, or puts it aside where no request can be made of it. True when a request left.
     fn send(&mut self, delivery: Delivery, is_probe: bool, step: &mut Step<'_>) -> bool {
         let route = self.route_at(delivery.place.home);
-        match render_alone(route, &delivery, step, &self.limits.user_agent) {
+        match request::render_alone(
+            route,
+            &outgoing(&delivery),
+            step.now.wall,
+            &self.limits.user_agent,
+        ) {
             Ok(http) => {
                 self.take_off(vec![delivery], http, is_probe, step);
                 true
@@ -222,20 +226,6 @@ impl Engine {
         let records = batch.map_or(1, |batch| batch.records_max);
         self.settings.concurrency.max(records) * PARKED_PER_SLOT
     }
-}
-
-/// The request of a record that goes without company, in the shape that the route's requests have.
-fn render_alone(
-    route: &Route,
-    delivery: &Delivery,
-    step: &Step<'_>,
-    user_agent: &str,
-) -> Result<HttpRequest, Unmappable> {
-    let Some(batching) = route.batch else {
-        return request::render(route, &outgoing(delivery), step.now.wall, user_agent);
-    };
-    let batch = Batch::begin(route, batching, &outgoing(delivery))?;
-    Ok(batch.finish(step.now.wall, user_agent))
 }
 
 /// A delivery as its next attempt shows it.
