@@ -21,14 +21,14 @@ use crate::usage::Usage;
 pub fn run(
     address: SocketAddr,
     request: &[u8],
-    records: u64,
+    requests: u64,
     connections: usize,
 ) -> anyhow::Result<f64> {
     let request = read(request)?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
-    let left = Rc::new(Cell::new(records));
+    let left = Rc::new(Cell::new(requests));
     let before = Usage::of(std::process::id())?;
     LocalSet::new().block_on(&runtime, async {
         let posting: Vec<_> = (0..connections)
@@ -39,7 +39,7 @@ pub fn run(
         }
         anyhow::Ok(())
     })?;
-    Ok(Usage::of(std::process::id())?.cpu_us_per_record(&before, records))
+    Ok(Usage::of(std::process::id())?.cpu_us_per_record(&before, requests))
 }
 
 /// Posts over one connection until all is posted.

@@ -20,6 +20,9 @@ use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
 
+/// Records that share a request in `relay_batch`.
+const BATCH_RECORDS: u64 = 100;
+
 /// What is measured.
 #[derive(Parser)]
 #[command(about)]
@@ -32,6 +35,14 @@ struct Arguments {
 enum Benchmark {
     /// CPU per record of a relay that works off a full topic, and of a bare client that posts the same bytes.
     Relay {
+        /// The release build of replicates-relay.
+        #[arg(long)]
+        relay: PathBuf,
+        #[arg(long, default_value_t = 500_000)]
+        records: u64,
+    },
+    /// The same with batches of up to 100 records; the bare client posts such a batch.
+    RelayBatch {
         /// The release build of replicates-relay.
         #[arg(long)]
         relay: PathBuf,
@@ -59,7 +70,7 @@ enum Benchmark {
         #[arg(long)]
         request: PathBuf,
         #[arg(long)]
-        records: u64,
+        requests: u64,
         #[arg(long)]
         connections: usize,
     },
@@ -68,7 +79,10 @@ enum Benchmark {
 fn main() -> anyhow::Result<()> {
     let line = match Arguments::parse().benchmark {
         Benchmark::Relay { relay, records } => {
-            serde_json::to_string(&relay::run(&relay, records)?)?
+            serde_json::to_string(&relay::run(&relay, records, None)?)?
+        }
+        Benchmark::RelayBatch { relay, records } => {
+            serde_json::to_string(&relay::run(&relay, records, Some(BATCH_RECORDS))?)?
         }
         Benchmark::Latency {
             relay,
@@ -78,9 +92,9 @@ fn main() -> anyhow::Result<()> {
         Benchmark::Floor {
             address,
             request,
-            records,
+            requests,
             connections,
-        } => floor::run(address, &std::fs::read(request)?, records, connections)?.to_string(),
+        } => floor::run(address, &std::fs::read(request)?, requests, connections)?.to_string(),
     };
     writeln!(std::io::stdout(), "{line}")?;
     Ok(())

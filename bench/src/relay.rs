@@ -12,7 +12,7 @@ use relay_test_support::wait::wait_until;
 use serde_json::json;
 
 use crate::report::{Baseline, Report, quantile};
-use crate::sink::Sink;
+use crate::sink::{Sink, records_in};
 use crate::traffic::{self, CONCURRENCY, DESTINATION, PARTITIONS};
 use crate::usage::Usage;
 
@@ -22,7 +22,8 @@ const STEP: u64 = 100_000;
 /// A relay that delivers nothing for so long has stopped.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-pub fn run(relay: &Path, records: u64) -> anyhow::Result<Report> {
+/// With `batch`, so many records may share a request.
+pub fn run(relay: &Path, records: u64, batch: Option<u64>) -> anyhow::Result<Report> {
     ensure!(
         records > 0 && records.is_multiple_of(STEP),
         "records must be a multiple of {STEP}, not {records}"
@@ -30,17 +31,19 @@ pub fn run(relay: &Path, records: u64) -> anyhow::Result<Report> {
     let scene = Scene::new();
     publish(&scene, records);
     let sink = Sink::start(|_| {})?;
-    let config = RelayConfig::new(&scene).destination(DESTINATION, &sink.url(), "");
+    let batching = batch.map(|records| format!("batch = {{ max_records = {records} }}"));
+    let lines = batching.unwrap_or_default();
+    let config = RelayConfig::new(&scene).destination(DESTINATION, &sink.url(), &lines);
     let mut process = RelayProcess::start(relay, config);
     let moments = watch(&sink, process.pid(), records)?;
     check_log(&scene, records);
     process.terminate(PATIENCE);
     drop(process);
 
-    let request = sink.first_request();
+    let request = sink.largest_request();
     let body_bytes = request.len() - head_length(&request)?;
     let floor = measure_floor(&request, records.min(2 * STEP))?;
-    Ok(report(&moments, records, body_bytes, floor))
+    Ok(report(&moments, records, batch, body_bytes, floor))
 }
 
 fn publish(scene: &Scene, records: u64) {
@@ -85,8 +88,10 @@ fn check_log(scene: &Scene, records: u64) {
     assert_eq!(acknowledged.unsigned_abs(), records, "rows of the ledger");
 }
 
-/// CPU microseconds per request of a bare client that posts the same bytes over as many connections.
+/// CPU microseconds per record of a bare client that posts the same bytes over as many connections.
 fn measure_floor(request: &[u8], records: u64) -> anyhow::Result<f64> {
+    let shared = records_in(request);
+    let requests = records.div_ceil(shared);
     let sink = Sink::start(|_| {})?;
     let folder = tempfile::tempdir()?;
     let file = folder.path().join("request");
@@ -96,8 +101,8 @@ fn measure_floor(request: &[u8], records: u64) -> anyhow::Result<f64> {
         .arg("--request")
         .arg(&file)
         .args([
-            "--records",
-            &records.to_string(),
+            "--requests",
+            &requests.to_string(),
             "--connections",
             &CONCURRENCY.to_string(),
         ])
@@ -108,14 +113,18 @@ fn measure_floor(request: &[u8], records: u64) -> anyhow::Result<f64> {
         String::from_utf8_lossy(&output.stderr)
     );
     ensure!(
-        sink.count() == records,
-        "http_floor posted {} of {records} requests",
-        sink.count()
+        sink.count() == requests * shared,
+        "http_floor posted {} of {} records",
+        sink.count(),
+        requests * shared
     );
-    String::from_utf8(output.stdout)?
+    let of_a_request: f64 = String::from_utf8(output.stdout)?
         .trim()
         .parse()
-        .context("http_floor's output")
+        .context("http_floor's output")?;
+    #[expect(clippy::cast_precision_loss, reason = "records of one request")]
+    let shared = shared as f64;
+    Ok(of_a_request / shared)
 }
 
 pub fn head_length(request: &[u8]) -> anyhow::Result<usize> {
@@ -123,7 +132,13 @@ pub fn head_length(request: &[u8]) -> anyhow::Result<usize> {
     Ok(end.context("a request without an end of its head")? + 4)
 }
 
-fn report(moments: &[Usage], records: u64, body_bytes: usize, floor: f64) -> Report {
+fn report(
+    moments: &[Usage],
+    records: u64,
+    batch: Option<u64>,
+    body_bytes: usize,
+    floor: f64,
+) -> Report {
     let (first, last) = (&moments[0], &moments[moments.len() - 1]);
     let steps: Vec<_> = moments
         .windows(2)
@@ -131,7 +146,7 @@ fn report(moments: &[Usage], records: u64, body_bytes: usize, floor: f64) -> Rep
         .collect();
     let value = last.cpu_us_per_record(first, records);
     Report {
-        name: "relay",
+        name: if batch.is_some() { "relay_batch" } else { "relay" },
         unit: "us_per_record",
         value,
         min: quantile(&steps, 0.0),
@@ -147,7 +162,7 @@ fn report(moments: &[Usage], records: u64, body_bytes: usize, floor: f64) -> Rep
             .collect(),
         settings: json!({
             "partitions": PARTITIONS, "concurrency": CONCURRENCY, "body_bytes": body_bytes,
-            "store": "postgres", "log_body": "failures",
+            "batch_max_records": batch.unwrap_or(1), "store": "postgres", "log_body": "failures",
         }),
         baseline: Some(Baseline {
             name: "http_floor",

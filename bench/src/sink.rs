@@ -1,7 +1,7 @@
 //! The endpoint: answers as fast as one thread can, and counts.
 
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
 
@@ -21,7 +21,8 @@ pub struct Sink {
 
 struct Seen {
     count: AtomicU64,
-    first: Mutex<Vec<u8>>,
+    largest: Mutex<Vec<u8>>,
+    largest_bytes: AtomicUsize,
     on_request: Box<OnRequest>,
 }
 
@@ -32,7 +33,8 @@ impl Sink {
         let address = listener.local_addr()?;
         let seen = Arc::new(Seen {
             count: AtomicU64::new(0),
-            first: Mutex::default(),
+            largest: Mutex::default(),
+            largest_bytes: AtomicUsize::new(0),
             on_request: Box::new(on_request),
         });
         let counting = seen.clone();
@@ -59,18 +61,15 @@ impl Sink {
         format!("http://{}/replicates_to", self.address)
     }
 
-    /// Requests answered so far.
+    /// Records answered so far.
     pub fn count(&self) -> u64 {
         self.seen.count.load(Ordering::Relaxed)
     }
 
-    /// The first request, as it stood on the wire.
-    pub fn first_request(&self) -> Vec<u8> {
-        self.seen
-            .first
-            .lock()
-            .expect("the sink never panics")
-            .clone()
+    /// The request of the most bytes, as it stood on the wire.
+    pub fn largest_request(&self) -> Vec<u8> {
+        let largest = self.seen.largest.lock();
+        largest.expect("the sink never panics").clone()
     }
 }
 
@@ -96,10 +95,23 @@ async fn serve(mut stream: TcpStream, seen: Arc<Seen>) {
 impl Seen {
     fn note(&self, request: &[u8]) {
         (self.on_request)(request);
-        if self.count.fetch_add(1, Ordering::Relaxed) == 0 {
-            *self.first.lock().expect("the sink never panics") = request.to_vec();
+        self.count.fetch_add(records_in(request), Ordering::Relaxed);
+        if request.len() > self.largest_bytes.load(Ordering::Relaxed) {
+            self.largest_bytes.store(request.len(), Ordering::Relaxed);
+            *self.largest.lock().expect("the sink never panics") = request.to_vec();
         }
     }
+}
+
+/// Records that a request carries: each begins with its id. One that has no batch's id has one.
+pub fn records_in(request: &[u8]) -> u64 {
+    const ID: &[u8] = b"{\"id\":\"dlv_";
+    if header(request, "webhook-id").is_none_or(|id| !id.starts_with("bat_")) {
+        return 1;
+    }
+    // From brace to brace, which is faster than from byte to byte.
+    let braces = request.split(|byte| *byte == b'{').skip(1);
+    braces.filter(|rest| rest.starts_with(&ID[1..])).count() as u64
 }
 
 /// Bytes of the request at the front, head and body; none while its head is incomplete.
@@ -126,5 +138,15 @@ mod tests {
         assert_eq!(request_length(request), Some(request.len() - 4));
         assert_eq!(request_length(b"POST / HTTP/1.1\r\ncontent-len"), None);
         assert_eq!(header(request, "content-length"), Some("3"));
+    }
+
+    #[test]
+    fn a_batch_has_as_many_records_as_ids() {
+        let head = "POST / HTTP/1.1\r\nwebhook-id: ";
+        let record = r#"{"id":"dlv_1","attributes":{"id":"dlv"}}"#;
+        let batch = format!("{head}bat_1\r\n\r\n{{\"records\":[{record},{record}]}}");
+        assert_eq!(records_in(batch.as_bytes()), 2);
+        let single = format!("{head}dlv_1\r\n\r\n{record}");
+        assert_eq!(records_in(single.as_bytes()), 1);
     }
 }
