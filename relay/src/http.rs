@@ -1,13 +1,16 @@
 //! The HTTP edge: turns an [`HttpRequest`] into an [`Exchange`], on one thread of its own.
 //!
-//! Requests arrive as [`Job`]s in [`Message`]s over a bounded channel and leave as [`Finished`], both in batches so that a burst costs
-//! one wake-up. hyper's HTTP/1.1 connections are driven directly, each by the task that owns it: no pool of a client
-//! library, no task per request, no lock. Read in this order:
+//! Requests arrive as [`Job`]s in [`Message`]s over a bounded channel and leave as [`Finished`], both in batches so that a
+//! burst costs one wake-up. hyper's HTTP/1.1 connections are driven directly, each by the task that owns it: no pool of a
+//! client library, no task per request, no lock. Servers that choose HTTP/2 get a few connections that requests share.
+//! Read in this order:
 //!
 //! - [`hub`]: messages in, answers out
 //! - [`pool`]: the connections of one destination
 //! - [`worker`]: one connection's life, from dial to idle to the next request
-//! - [`connection`]: one request and its answer
+//! - [`connection`]: one request and its answer by HTTP/1.1
+//! - [`lines`], [`line`]: the connections that servers of HTTP/2 let many requests share
+//! - [`message`]: what a request is to hyper, and how its answer is read
 //! - [`tokens`]: what some requests must carry, and where it is asked for
 //! - [`target`], [`reach`], [`tls`], [`dial`]: where to connect, whether that is allowed, and how
 //! - [`failure`]: what went wrong, in one word and one line
@@ -16,6 +19,9 @@ mod deadline;
 pub(crate) mod dial;
 pub(crate) mod failure;
 mod hub;
+mod line;
+mod lines;
+mod message;
 mod pool;
 mod reach;
 pub(crate) mod target;

@@ -17,7 +17,7 @@ use super::failure::{FAILED, Failure};
 use super::output::Output;
 use crate::clock::Clock;
 use crate::config::{Config, Environment};
-use crate::http::dial::dial;
+use crate::http::dial::{Protocols, dial};
 use crate::http::target::Target;
 use crate::http::{Reach, Reaches};
 use crate::store::{self, StoreError};
@@ -166,7 +166,14 @@ fn token_urls(destination: &Destination) -> BTreeSet<Arc<str>> {
 
 async fn connect(url: &str, destination: &Destination, reach: &Reach) -> Result<(), String> {
     let target = Target::parse(url).map_err(|error| error.to_string())?;
-    match dial(&target.origin, destination.connect_timeout, reach).await {
+    match dial(
+        &target.origin,
+        destination.connect_timeout,
+        reach,
+        Protocols::All,
+    )
+    .await
+    {
         Ok(_) => Ok(()),
         Err(failure) => Err(format!("{} ({})", failure.error, failure.class.as_str())),
     }

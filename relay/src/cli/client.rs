@@ -16,7 +16,7 @@ use super::failure::Failure;
 use crate::clock::Clock;
 use crate::config::parse_duration;
 use crate::http::Reaches;
-use crate::http::dial::dial;
+use crate::http::dial::{Protocols, dial};
 use crate::http::target::Target;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -87,7 +87,7 @@ impl<'a> Client<'a> {
         let target = Target::parse(url)
             .map_err(|error| Failure::Usage(format!("--url {:?}: {error}", self.relay.url)))?;
         let reach = Reaches::read()?.of_a_person();
-        let socket = dial(&target.origin, CONNECT_TIMEOUT, &reach)
+        let socket = dial(&target.origin, CONNECT_TIMEOUT, &reach, Protocols::Http1)
             .await
             .map_err(|failure| self.unreachable(&failure.error))?;
         let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(socket))

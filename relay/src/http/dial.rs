@@ -17,9 +17,36 @@ use super::failure::{Failure, reason, tls_source};
 use super::reach::Reach;
 use super::target::Origin;
 
+/// What a server may choose from. Without TLS it is always HTTP/1.1.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Protocols {
+    Http1,
+    /// HTTP/2, which is preferred, or HTTP/1.1.
+    All,
+}
+
+impl Protocols {
+    /// By the names that they have in TLS.
+    fn offered(self) -> Vec<Vec<u8>> {
+        let names: &[&[u8]] = match self {
+            Self::Http1 => &[HTTP1],
+            Self::All => &[HTTP2, HTTP1],
+        };
+        names.iter().map(|name| name.to_vec()).collect()
+    }
+}
+
+const HTTP1: &[u8] = b"http/1.1";
+const HTTP2: &[u8] = b"h2";
+
 /// Connects to a server within `limit`. The step that was under way when time ran out names the class: nothing has
 /// been sent yet, so this is never a `timeout`.
-pub async fn dial(origin: &Origin, limit: Duration, reach: &Reach) -> Result<Socket, Failure> {
+pub async fn dial(
+    origin: &Origin,
+    limit: Duration,
+    reach: &Reach,
+    protocols: Protocols,
+) -> Result<Socket, Failure> {
     let deadline = Instant::now() + limit;
     let addresses = look_up(origin, limit, deadline).await?;
     // What is judged here is what is dialled: the name is not looked up again.
@@ -32,6 +59,7 @@ pub async fn dial(origin: &Origin, limit: Duration, reach: &Reach) -> Result<Soc
         return Ok(Socket::Plain(tcp));
     };
     let tls = TlsConnector::from(reach.tls.clone());
+    let tls = tls.with_alpn(protocols.offered());
     match timeout_at(deadline, tls.connect(name.clone(), tcp)).await {
         Ok(Ok(stream)) => Ok(Socket::Tls(Box::new(stream))),
         Ok(Err(error)) => Err(Failure::new(ErrorClass::Tls, handshake_error(&error))),
@@ -93,6 +121,16 @@ fn handshake_error(error: &io::Error) -> String {
 pub enum Socket {
     Plain(TcpStream),
     Tls(Box<TlsStream<TcpStream>>),
+}
+
+impl Socket {
+    /// Whether the server chose it.
+    pub fn speaks_http2(&self) -> bool {
+        match self {
+            Self::Plain(_) => false,
+            Self::Tls(stream) => stream.get_ref().1.alpn_protocol() == Some(HTTP2),
+        }
+    }
 }
 
 impl AsyncRead for Socket {

@@ -28,10 +28,18 @@ impl Failure {
         )
     }
 
+    /// Servers said again and again that they did nothing about a request.
+    pub fn not_taken() -> Self {
+        Self::new(ErrorClass::Reset, "refused before it was looked at")
+    }
+
     /// What hyper says of a request whose bytes may have been sent.
     pub fn of_request(error: &hyper::Error) -> Self {
         if error.is_parse() {
             return Self::bad_response(error);
+        }
+        if let Some(http2) = http2_source(error) {
+            return Self::of_http2(http2);
         }
         match io_source(error) {
             Some(source) => Self::of_io(source),
@@ -41,6 +49,9 @@ impl Failure {
 
     /// What hyper says of an answer's body.
     pub fn of_body(error: &hyper::Error) -> Self {
+        if let Some(http2) = http2_source(error) {
+            return Self::of_http2(http2);
+        }
         match io_source(error) {
             Some(source)
                 if matches!(
@@ -53,6 +64,26 @@ impl Failure {
             Some(source) => Self::of_io(source),
             None => Self::closed(),
         }
+    }
+
+    fn of_http2(error: &h2::Error) -> Self {
+        if let Some(source) = error.get_io() {
+            return Self::of_io(source);
+        }
+        let reason = error.reason().unwrap_or(h2::Reason::NO_ERROR);
+        let reason = reason.description();
+        if error.is_library() {
+            return Self::new(ErrorClass::BadResponse, format!("not http: {reason}"));
+        }
+        let what = if error.is_go_away() {
+            "connection"
+        } else {
+            "stream"
+        };
+        Self::new(
+            ErrorClass::Reset,
+            format!("{what} closed by the server: {reason}"),
+        )
     }
 
     fn of_io(error: &io::Error) -> Self {
@@ -88,6 +119,22 @@ pub fn reason(error: &io::Error) -> String {
 /// The TLS error inside an I/O error.
 pub fn tls_source(error: &io::Error) -> Option<&rustls::Error> {
     error.get_ref()?.downcast_ref()
+}
+
+/// Whether the server closed the connection to this request and all that come after it: it has done nothing about them
+/// (RFC 9113, 8.7).
+pub fn is_gone_away(error: &hyper::Error) -> bool {
+    http2_source(error).is_some_and(|error| error.is_remote() && error.is_go_away())
+}
+
+/// Whether the server refused the request, and did nothing about it. Others may go on beside it.
+pub fn is_refused(error: &hyper::Error) -> bool {
+    let is_refused = |error: &h2::Error| error.reason() == Some(h2::Reason::REFUSED_STREAM);
+    http2_source(error).is_some_and(|error| error.is_remote() && is_refused(error))
+}
+
+fn http2_source(error: &hyper::Error) -> Option<&h2::Error> {
+    error.source()?.downcast_ref()
 }
 
 fn io_source(error: &hyper::Error) -> Option<&io::Error> {

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::lines::Lines;
 use super::target::{Origin, Target};
 use super::tokens::Tokens;
 use super::{Endpoint, Job, Limits, Reach};
@@ -27,6 +28,7 @@ pub struct Pool {
     pub limits: Limits,
     pub reach: Reach,
     pub tokens: Tokens,
+    pub lines: Lines,
     state: RefCell<State>,
     is_closed: Cell<bool>,
 }
@@ -46,6 +48,7 @@ impl Pool {
             limits: endpoint.limits,
             reach: endpoint.reach,
             tokens: Tokens::default(),
+            lines: Lines::default(),
             state: RefCell::default(),
             is_closed: Cell::new(false),
         }
@@ -103,6 +106,7 @@ impl Pool {
     /// Another pool serves the destination from now on: what is in flight or waits here ends here, and then all leave.
     pub fn close(&self) {
         self.is_closed.set(true);
+        self.lines.close();
         for seat in self.state.borrow_mut().idle.drain(..) {
             seat.order(Order::Leave);
         }
@@ -119,6 +123,7 @@ impl Pool {
 
     /// Sends home those who have idled too long.
     pub fn retire(&self, now: Instant) {
+        self.lines.retire(now, IDLE_MAX);
         let mut state = self.state.borrow_mut();
         while state
             .idle

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use hyper::Uri;
 use hyper::header::HeaderValue;
-use hyper::http::uri::PathAndQuery;
+use hyper::http::uri::{Authority, PathAndQuery, Scheme};
 use rustls::pki_types::ServerName;
 
 /// URLs remembered; a destination has one per route. Beyond that they are parsed anew.
@@ -22,6 +22,8 @@ pub struct Origin {
     pub server_name: Option<ServerName<'static>>,
     /// The `host` header.
     pub authority: HeaderValue,
+    /// The same as a URI holds it.
+    uri_authority: Authority,
 }
 
 /// A URL, taken apart.
@@ -90,12 +92,23 @@ impl Target {
                 host: name.to_owned(),
                 port,
                 server_name,
-                authority: HeaderValue::try_from(shown).map_err(|_| UrlError::Host)?,
+                authority: HeaderValue::try_from(&shown).map_err(|_| UrlError::Host)?,
+                uri_authority: shown.parse().map_err(|_| UrlError::Host)?,
             }),
             path: path
                 .unwrap_or_else(|| PathAndQuery::from_static("/"))
                 .into(),
         })
+    }
+}
+
+impl Target {
+    /// The path with its server, of https.
+    pub fn absolute(&self) -> Uri {
+        let mut parts = self.path.clone().into_parts();
+        parts.scheme = Some(Scheme::HTTPS);
+        parts.authority = Some(self.origin.uri_authority.clone());
+        Uri::from_parts(parts).unwrap_or_else(|_| self.path.clone())
     }
 }
 

@@ -59,7 +59,7 @@ pub fn configure(
         ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
             .with_protocol_versions(versions)?
             .with_root_certificates(roots);
-    let mut config = match &tls.identity {
+    let config = match &tls.identity {
         Some(identity) => {
             let chain = identity.chain.iter().cloned().map(CertificateDer::from);
             let key = PrivateKeyDer::try_from(identity.key.clone())
@@ -68,6 +68,5 @@ pub fn configure(
         }
         None => builder.with_no_client_auth(),
     };
-    config.alpn_protocols = vec![b"http/1.1".to_vec()];
     Ok(Arc::new(config))
 }

@@ -10,10 +10,11 @@ use relay_core::token::{Grant, Issued, Token};
 use tokio::sync::watch;
 use tokio::time::{Instant, timeout_at};
 
-use super::connection::{Connection, Sent};
+use super::connection::Connection;
 use super::deadline::Deadline;
-use super::dial::dial;
+use super::dial::{Protocols, dial};
 use super::failure::Failure;
+use super::message::Sent;
 use super::pool::Pool;
 use super::target::Target;
 
@@ -184,7 +185,7 @@ async fn fetch(pool: &Pool, mut request: HttpRequest) -> Result<Issued, Failure>
     let target = Target::parse(&request.url).map_err(|error| unavailable(&error.to_string()))?;
     let started = Instant::now();
     let limit = pool.limits.connect_timeout.min(request.timeout);
-    let socket = dial(&target.origin, limit, &pool.reach).await;
+    let socket = dial(&target.origin, limit, &pool.reach, Protocols::Http1).await;
     let socket = socket.map_err(|failure| unavailable(&failure.error))?;
     let mut connection = Connection::open(socket, target.origin.clone())
         .await
@@ -199,7 +200,7 @@ async fn fetch(pool: &Pool, mut request: HttpRequest) -> Result<Issued, Failure>
             Issued::read(&answer).map_err(|error| unavailable(&error.to_string()))
         }
         Sent::Failed { failure, .. } => Err(unavailable(&failure.error)),
-        Sent::NotWritten => Err(unavailable(&Failure::closed().error)),
+        Sent::NotTaken => Err(unavailable(&Failure::closed().error)),
     }
 }
 

@@ -2,27 +2,32 @@
 
 use std::future::poll_fn;
 use std::rc::Rc;
-use std::task::Poll;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use relay_core::exchange::{End, Exchange, HttpRequest, Timings};
 use tokio::time::Instant;
 
 use super::Finished;
-use super::connection::{Connection, Sent};
+use super::connection::Connection;
 use super::deadline::Deadline;
-use super::dial::dial;
+use super::dial::{Protocols, dial};
 use super::failure::Failure;
 use super::hub::Outbox;
+use super::lines::{AGE_MAX, Way};
+use super::message::Sent;
 use super::pool::{Order, Pool, Work};
-use super::target::Target;
+use super::target::{Origin, Target};
 use super::tokens;
+
+/// Shared connections tried for one request, as long as servers say that they have done nothing about it.
+const WAYS_TRIED_MAX: usize = 3;
 
 /// Serves requests until there has been none for a while.
 pub async fn run(pool: Rc<Pool>, outbox: Rc<Outbox>, first: Work) {
     let mut worker = Worker {
         deadline: Deadline::new(Instant::now() + first.job.request.timeout),
-        connection: None,
+        kept: None,
         pool,
     };
     let mut next = Some(first);
@@ -41,7 +46,7 @@ pub async fn run(pool: Rc<Pool>, outbox: Rc<Outbox>, first: Work) {
 
 struct Worker {
     pool: Rc<Pool>,
-    connection: Option<Connection>,
+    kept: Option<Kept>,
     deadline: Deadline,
 }
 
@@ -91,43 +96,91 @@ impl Worker {
         started: Instant,
         timings: &mut Timings,
     ) -> Result<End, Failure> {
-        let kept = self
-            .connection
-            .take()
-            .filter(|kept| *kept.origin == *target.origin);
-        if let Some(kept) = kept {
+        let kept = self.kept.take();
+        if let Some(kept) = kept.and_then(|kept| kept.connection_to(&target.origin)) {
             // One turn of the event loop, so that a close which has arrived by now is seen before anything is written.
             tokio::task::yield_now().await;
-            if let Some(end) = self.send(kept, request, target, started, timings).await {
+            let way = Way::Own(kept);
+            if let Some(end) = self.send(way, request, target, started, timings).await {
                 return Ok(end);
             }
         }
-        let dialled = Instant::now();
-        let left = request.timeout.saturating_sub(dialled - started);
-        let limit = self.pool.limits.connect_timeout.min(left);
-        let socket = dial(&target.origin, limit, &self.pool.reach).await?;
-        let fresh = Connection::open(socket, target.origin.clone()).await?;
-        timings.connect_ms = Some(milliseconds(dialled.elapsed()));
-        let end = self.send(fresh, request, target, started, timings).await;
-        end.ok_or_else(Failure::closed)
+        // A shared connection may be about to close: then the next one takes it.
+        for _ in 0..WAYS_TRIED_MAX {
+            let way = self.find(request, target, started, timings).await?;
+            let is_shared = matches!(way, Way::Place(_));
+            let end = self.send(way, request, target, started, timings).await;
+            match end {
+                Some(end) => return Ok(end),
+                None if is_shared => {}
+                None => return Err(Failure::closed()),
+            }
+        }
+        Err(Failure::not_taken())
     }
 
-    /// Sends on this connection, and keeps it when it can serve again. None when it was closed before anything was
-    /// written, so that another can be tried without the risk of sending twice.
+    /// A connection that is not this worker's already.
+    async fn find(
+        &self,
+        request: &HttpRequest,
+        target: &Target,
+        started: Instant,
+        timings: &mut Timings,
+    ) -> Result<Way, Failure> {
+        let asked = Instant::now();
+        let left = request.timeout.saturating_sub(asked - started);
+        let limit = self.pool.limits.connect_timeout.min(left);
+        let origin = &target.origin;
+        let way = match &origin.server_name {
+            None => {
+                let socket = dial(origin, limit, &self.pool.reach, Protocols::Http1).await?;
+                Way::Own(Box::new(Connection::open(socket, origin.clone()).await?))
+            }
+            Some(_) => match self.pool.lines.place(origin, asked) {
+                Some(place) => return Ok(Way::Place(place)),
+                None => {
+                    self.pool
+                        .lines
+                        .find(origin, limit, &self.pool.reach)
+                        .await?
+                }
+            },
+        };
+        timings.connect_ms = Some(milliseconds(asked.elapsed()));
+        Ok(way)
+    }
+
+    /// Sends on this connection, and keeps it when it can serve again. None when nothing became of the request, so that
+    /// another can be tried without the risk of sending twice.
     async fn send(
         &mut self,
-        mut connection: Connection,
+        way: Way,
         request: &mut HttpRequest,
         target: &Target,
         started: Instant,
         timings: &mut Timings,
     ) -> Option<End> {
         let bytes_max = self.pool.limits.response_bytes_max;
-        let sent = connection
-            .exchange(request, target, &mut self.deadline, bytes_max)
-            .await;
+        let deadline = &mut self.deadline;
+        let sent = match way {
+            Way::Own(mut connection) => {
+                let sent = connection
+                    .exchange(request, target, deadline, bytes_max)
+                    .await;
+                let is_young = connection.age(started) < AGE_MAX;
+                let may_keep = is_young && matches!(sent, Sent::Answered { .. });
+                if may_keep && connection.is_reusable().await {
+                    self.kept = Some(Kept::Connection(connection));
+                }
+                sent
+            }
+            Way::Place(place) => {
+                self.kept = Some(Kept::Nothing(target.origin.clone()));
+                place.exchange(request, target, deadline, bytes_max).await
+            }
+        };
         let (end, first_byte_at) = match sent {
-            Sent::NotWritten => return None,
+            Sent::NotTaken => return None,
             Sent::Failed {
                 failure,
                 first_byte_at,
@@ -135,12 +188,7 @@ impl Worker {
             Sent::Answered {
                 answer,
                 first_byte_at,
-            } => {
-                if connection.is_reusable().await {
-                    self.connection = Some(connection);
-                }
-                (End::Answered(answer), Some(first_byte_at))
-            }
+            } => (End::Answered(answer), Some(first_byte_at)),
         };
         timings.first_byte_ms = first_byte_at.map(|at| milliseconds(at - started));
         Some(end)
@@ -154,8 +202,8 @@ impl Worker {
         if self.pool.is_closed() {
             return None;
         }
-        let connection = self.connection.as_mut()?;
-        let seat = self.pool.sit_down(&connection.origin);
+        let kept = self.kept.as_mut()?;
+        let seat = self.pool.sit_down(kept.origin());
         poll_fn(|cx| {
             if let Poll::Ready(order) = seat.poll_order(cx) {
                 return Poll::Ready(match order {
@@ -163,12 +211,45 @@ impl Worker {
                     Order::Leave => None,
                 });
             }
-            connection.poll_closed(cx).map(|()| {
+            kept.poll_closed(cx).map(|()| {
                 self.pool.stand_up(&seat);
                 None
             })
         })
         .await
+    }
+}
+
+/// What a worker has between two requests.
+enum Kept {
+    Connection(Box<Connection>),
+    /// Its server is reached by connections that many share.
+    Nothing(Rc<Origin>),
+}
+
+impl Kept {
+    fn origin(&self) -> &Rc<Origin> {
+        match self {
+            Self::Connection(connection) => &connection.origin,
+            Self::Nothing(origin) => origin,
+        }
+    }
+
+    fn connection_to(self, origin: &Origin) -> Option<Box<Connection>> {
+        match self {
+            Self::Connection(connection) => {
+                let is_its_own = *connection.origin == *origin;
+                is_its_own.then_some(connection)
+            }
+            Self::Nothing(_) => None,
+        }
+    }
+
+    fn poll_closed(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        match self {
+            Self::Connection(connection) => connection.poll_closed(cx),
+            Self::Nothing(_) => Poll::Pending,
+        }
     }
 }
 

@@ -77,6 +77,28 @@ impl Certificate {
         versions: &[&'static SupportedProtocolVersion],
         clients: Option<&Authority>,
     ) -> RawServer {
+        let config = Arc::new(self.config(versions, clients));
+        RawServer::start(move |conversation, _| {
+            let session = ServerConnection::new(config.clone()).unwrap();
+            answer_all(StreamOwned::new(session, conversation.into_stream()));
+        })
+    }
+
+    /// Of a server that shows it, and lets clients choose from these protocols.
+    pub fn offering(self, protocols: &[&str]) -> Arc<ServerConfig> {
+        let mut config = self.config(ALL, None);
+        config.alpn_protocols = protocols
+            .iter()
+            .map(|name| name.as_bytes().to_vec())
+            .collect();
+        Arc::new(config)
+    }
+
+    fn config(
+        self,
+        versions: &[&'static SupportedProtocolVersion],
+        clients: Option<&Authority>,
+    ) -> ServerConfig {
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let builder = ServerConfig::builder_with_provider(provider.clone())
             .with_protocol_versions(versions)
@@ -90,16 +112,12 @@ impl Certificate {
             None => builder.with_no_client_auth(),
         };
         let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(self.key.serialize_der()));
-        let config = Arc::new(builder.with_single_cert(vec![self.der], key).unwrap());
-        RawServer::start(move |conversation, _| {
-            let session = ServerConnection::new(config.clone()).unwrap();
-            answer_all(StreamOwned::new(session, conversation.into_stream()));
-        })
+        builder.with_single_cert(vec![self.der], key).unwrap()
     }
 }
 
 /// Answers every request until the client goes or refuses the certificate.
-fn answer_all(mut stream: StreamOwned<ServerConnection, TcpStream>) {
+pub fn answer_all(mut stream: StreamOwned<ServerConnection, TcpStream>) {
     let mut request = [0; 4096];
     while matches!(stream.read(&mut request), Ok(count) if count > 0) {
         let answer = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";

@@ -4,6 +4,8 @@ mod certificates;
 mod edge;
 mod egress;
 mod failures;
+mod http2;
+mod http2_server;
 mod identity;
 mod keep_alive;
 mod limits;
