@@ -20,13 +20,14 @@ use relay_core::time::Now;
 use tokio::sync::{Notify, mpsc};
 use tracing::{error, info};
 
+use self::desk::Errands;
 pub use self::desk::{Desk, DeskSettings};
 pub use self::desks::Change;
 use self::desks::Desks;
 use crate::chance::Chance;
 use crate::clock::Clock;
 use crate::http::{self, Finished};
-use crate::kafka::{Counted, KafkaFailure};
+use crate::kafka::{Counted, Found, KafkaFailure, Question};
 use crate::keeper::{self, Kept};
 use crate::metrics::Metrics;
 use crate::status::{Heartbeat, Status};
@@ -53,6 +54,7 @@ pub enum Input {
     Counted(Counted),
     /// Another configuration holds from now on.
     Configured(Box<Change>),
+    Found(Found),
     /// Drain and stop.
     Stop,
 }
@@ -75,11 +77,19 @@ impl From<Counted> for Input {
     }
 }
 
+impl From<Found> for Input {
+    fn from(found: Found) -> Self {
+        Self::Found(found)
+    }
+}
+
 /// The edges of the loop.
 pub struct Edges {
     pub inputs: mpsc::Receiver<Input>,
     pub http: mpsc::Sender<http::Message>,
     pub keeper: mpsc::Sender<keeper::Job>,
+    /// Where partitions begin.
+    pub bounds: std::sync::mpsc::Sender<Question>,
     /// Rung by the consumers.
     pub bell: Arc<Notify>,
     pub clock: Clock,
@@ -215,6 +225,14 @@ impl Deliver {
                     self.desks.leave(now, &mut self.chance);
                 }
             }
+            Input::Found(Found { question, bounds }) => {
+                let event = Event::Bounds {
+                    partition: question.partition,
+                    bounds,
+                };
+                self.desks
+                    .step(question.destination, event, now, &mut self.chance);
+            }
             Input::Stop => {
                 self.edges.status.drain();
                 self.is_stopping = true;
@@ -251,10 +269,20 @@ impl Deliver {
     }
 
     async fn carry_out(&mut self) {
-        let (mut jobs, mut tasks) = (vec![], vec![]);
+        let mut errands = Errands::default();
         let clock = self.edges.clock;
         self.desks
-            .carry_out(|| clock.now(), &mut self.chance, &mut jobs, &mut tasks);
+            .carry_out(|| clock.now(), &mut self.chance, &mut errands);
+        let Errands {
+            jobs,
+            tasks,
+            questions,
+        } = errands;
+        for question in questions {
+            if self.edges.bounds.send(question).is_err() {
+                error!("the bounds thread has ended");
+            }
+        }
         // Both threads take what comes without waiting for what they do with it.
         if !jobs.is_empty() {
             let make = http::Message::Make(jobs);

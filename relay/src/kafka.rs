@@ -1,5 +1,6 @@
 //! The Kafka edge: a destination's consumer group, as events for its engine.
 //!
+//! - [`bounds`]: where partitions begin
 //! - [`consumer`]: records and rebalances in, commits, pauses and releases out
 //! - [`group`]: what librdkafka calls back
 //! - [`partitions`]: how many there are, for what replicas share by them
@@ -10,6 +11,7 @@
 //! Three rules keep the promises here. A partition that is wanted back is given up only when it has been drained:
 //! `incremental_unassign` waits for that. A commit that must not be lost is made before that call. And a consumer that
 //! closes answers the last rebalance at once, or closing would wait for itself.
+mod bounds;
 pub mod consumer;
 mod group;
 mod partitions;
@@ -19,6 +21,7 @@ mod strays;
 
 use rdkafka::error::KafkaError;
 
+pub use bounds::{Found, Question, find_bounds};
 pub use consumer::{Arrival, Consumer};
 pub use partitions::{Counted, watch_partitions};
 pub use recent::{RecentFailure, recent};

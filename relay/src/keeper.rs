@@ -186,6 +186,7 @@ async fn serve(store: &dyn Store, job: Job, clock: crate::clock::Clock) -> Vec<K
             let state = PartitionState {
                 parked: loaded.parked,
                 watermark,
+                offset_max: loaded.offset_max,
             };
             let mut events = events_of(&orders);
             events.push(Event::Loaded { partition, state });

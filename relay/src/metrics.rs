@@ -153,7 +153,7 @@ impl Metrics {
         self.held.get_or_create(&labels).inc_by(seconds.max(0.0));
     }
 
-    /// Notes how many records are missing between the committed offset and the earliest there is.
+    /// Notes how many records had expired before they were read, at most, since this process began.
     pub fn offset_gap(&self, destination: &str, records: i64) {
         self.offset_gap
             .get_or_create(&destination_labels(destination))
@@ -357,7 +357,7 @@ impl Metrics {
         );
         registry.register(
             "offset_gap_records",
-            "Records that had expired before they were read",
+            "Records that had expired before they were read, at most, since the relay started",
             self.offset_gap.clone(),
         );
     }

@@ -140,10 +140,13 @@ impl Running {
             .context("cannot start the thread counts")?;
         let strays = Strays::watch(&config.kafka, holding, &config.relay.name)
             .context("cannot start the thread strays")?;
+        let bounds = kafka::find_bounds(&config.kafka, inputs.clone())
+            .context("cannot start the thread bounds")?;
         let edges = Edges {
             inputs: arriving,
             http: http.messages().clone(),
             keeper: keeper.jobs,
+            bounds,
             bell: bell.clone(),
             clock,
             status: status.clone(),

@@ -219,15 +219,17 @@ fn dev_needs_a_destination_that_can_be_one() {
 fn migrations_are_shown_applied_and_shown_again() {
     let folder = Folder::with(LEAST);
     let said = folder.run(&["migrate", "--dry-run"]);
-    assert_eq!(
-        (said.code, said.out.as_str()),
-        (0, "0001_store  would be applied\n")
-    );
+    assert_eq!(said.code, 0, "{said:?}");
+    let begins = "0001_store  would be applied\n";
+    assert!(said.out.starts_with(begins), "{said:?}");
+    let pending = said.out.lines().count();
     let said = folder.run(&["migrate", "--status", "--json"]);
-    assert_eq!(said.out, "{\"name\":\"0001_store\",\"applied_at\":null}\n");
+    let begins = "{\"name\":\"0001_store\",\"applied_at\":null}\n";
+    assert!(said.out.starts_with(begins), "{said:?}");
     let said = folder.run(&["migrate"]);
     assert_eq!(said.code, 0, "{said:?}");
     assert!(said.out.starts_with("0001_store  applied 20"), "{said:?}");
+    assert_eq!(said.out.lines().count(), pending);
     assert_eq!(folder.run(&["migrate", "--dry-run"]).out, "");
     assert_eq!(folder.run(&["migrate", "--status"]).out, said.out);
 }

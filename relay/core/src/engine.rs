@@ -4,6 +4,7 @@
 //! way in: `step(event, now, random) -> actions`. A record's walk through the rooms:
 //!
 //! - [`ownership`]: its partition was assigned, and what the store knows of it was loaded
+//! - [`gaps`]: what expired before its turn is a failure that people see
 //! - [`intake`]: it is read, decoded, compared with what is known of its key, and takes its place in its [`lane`]
 //! - [`went_back`]: versions that begin anew are no reason to drop it, but to hold the destination
 //! - [`unchanged`]: where that is asked for, it ends here if the consumer holds its content already
@@ -22,6 +23,7 @@ mod dispatch;
 mod ending;
 pub mod event;
 pub mod fetching;
+mod gaps;
 mod gather;
 mod intake;
 pub mod journal;
@@ -99,6 +101,8 @@ pub struct Engine {
     undelivered: u64,
     buffered_bytes: usize,
     commit_at: Option<Duration>,
+    /// Records that had expired before they were read, at most.
+    gap_records: u64,
 }
 
 /// Whether requests may leave.
@@ -148,6 +152,7 @@ impl Engine {
             undelivered: 0,
             buffered_bytes: 0,
             commit_at: None,
+            gap_records: 0,
         }
     }
 
@@ -168,6 +173,7 @@ impl Engine {
             } => self.on_configured(settings, buffer_bytes_max, now.monotonic),
             Event::Assigned { partition } => self.on_assigned(&partition, &mut step),
             Event::Loaded { partition, state } => self.on_loaded(&partition, state, &mut step),
+            Event::Bounds { partition, bounds } => self.on_bounds(&partition, bounds, &mut step),
             Event::Record(record) => self.on_record(record, &step),
             Event::LedgerRead {
                 partition,

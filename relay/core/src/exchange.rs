@@ -96,10 +96,12 @@ pub enum ErrorClass {
     Unmappable,
     /// The versions of its source went back.
     VersionsBack,
+    /// It had expired before it was read.
+    OffsetGap,
 }
 
 impl ErrorClass {
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 18] = [
         Self::Connect,
         Self::Dns,
         Self::Tls,
@@ -117,6 +119,7 @@ impl ErrorClass {
         Self::NullValue,
         Self::Unmappable,
         Self::VersionsBack,
+        Self::OffsetGap,
     ];
 
     pub fn as_str(self) -> &'static str {
@@ -138,6 +141,7 @@ impl ErrorClass {
             Self::NullValue => "null_value",
             Self::Unmappable => "unmappable",
             Self::VersionsBack => "versions_back",
+            Self::OffsetGap => "offset_gap",
         }
     }
 
@@ -150,7 +154,11 @@ impl ErrorClass {
     pub fn is_of_a_request(self) -> bool {
         !matches!(
             self,
-            Self::Undecodable | Self::NullValue | Self::Unmappable | Self::VersionsBack
+            Self::Undecodable
+                | Self::NullValue
+                | Self::Unmappable
+                | Self::VersionsBack
+                | Self::OffsetGap
         )
     }
 
@@ -170,7 +178,8 @@ impl ErrorClass {
             | Self::Undecodable
             | Self::NullValue
             | Self::Unmappable
-            | Self::VersionsBack => false,
+            | Self::VersionsBack
+            | Self::OffsetGap => false,
         }
     }
 }

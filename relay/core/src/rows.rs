@@ -204,12 +204,14 @@ impl From<&LedgerEntry> for Held {
     }
 }
 
-/// The highest acknowledged version of a stream's partition; only ever raised.
+/// The highest acknowledged version of a stream's partition, and the highest offset; only ever raised.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Watermark {
     pub stream: Arc<Stream>,
     pub partition: i32,
     pub version_max: u64,
+    /// The highest offset of what was acknowledged; none where all of it came from the store.
+    pub offset_max: Option<i64>,
 }
 
 /// A change to the undelivered records.
@@ -312,6 +314,17 @@ pub struct PartitionState {
     pub parked: Vec<ParkedEntry>,
     /// The highest acknowledged version; after a change of the partition count, the highest of all partitions.
     pub watermark: u64,
+    /// The highest offset that was acknowledged; none where nothing was.
+    pub offset_max: Option<i64>,
+}
+
+/// What Kafka knows of a partition.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Bounds {
+    /// The first offset there is.
+    pub begin: i64,
+    /// The next offset that the group is to read; none where it never committed one, or that has expired.
+    pub committed: Option<i64>,
 }
 
 /// What the owner of a partition remembers of an undelivered record: all but its bytes and its failure.

@@ -290,7 +290,8 @@ fn class_of_failure(class: ErrorClass) -> Class {
         | ErrorClass::Undecodable
         | ErrorClass::NullValue
         | ErrorClass::Unmappable
-        | ErrorClass::VersionsBack => Class::Suspect,
+        | ErrorClass::VersionsBack
+        | ErrorClass::OffsetGap => Class::Suspect,
     }
 }
 

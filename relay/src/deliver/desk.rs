@@ -18,7 +18,7 @@ use crate::chance::Chance;
 use crate::config::Kafka;
 use crate::current::Current;
 use crate::http::Job;
-use crate::kafka::{Arrival, Consumer, KafkaFailure};
+use crate::kafka::{Arrival, Consumer, KafkaFailure, Question};
 use crate::keeper::{self, Task};
 use crate::metrics::Metrics;
 use crate::status::DestinationStatus;
@@ -47,6 +47,14 @@ pub struct DeskSettings<'a> {
     pub destination: Arc<Destination>,
     pub bell: &'a Arc<Notify>,
     pub metrics: &'a Arc<Metrics>,
+}
+
+/// What engines have asked for, to be handed on.
+#[derive(Default)]
+pub struct Errands {
+    pub jobs: Vec<Job>,
+    pub tasks: Vec<keeper::Job>,
+    pub questions: Vec<Question>,
 }
 
 impl Desk {
@@ -175,16 +183,19 @@ impl Desk {
     }
 
     /// Does what the engine has asked for, or hands it on.
-    pub fn carry_out(
-        &mut self,
-        destination: usize,
-        jobs: &mut Vec<Job>,
-        tasks: &mut Vec<keeper::Job>,
-    ) {
+    pub fn carry_out(&mut self, destination: usize, errands: &mut Errands) {
         let mut commits = BTreeMap::new();
         let (mut pauses, mut resumes) = (vec![], vec![]);
         for action in self.actions.drain(..) {
             let task = match action {
+                Action::FindBounds { partition } => {
+                    errands.questions.push(Question {
+                        destination,
+                        group: self.consumer.group().to_owned(),
+                        partition,
+                    });
+                    continue;
+                }
                 Action::LoadPartition { partition, stream } => {
                     Task::LoadPartition { partition, stream }
                 }
@@ -200,7 +211,7 @@ impl Desk {
                 Action::ReadParked { ids } => Task::ReadParked { ids },
                 Action::Flush { batch, rows } => Task::Keep { batch, rows },
                 Action::Send { request, http } => {
-                    jobs.push(Job {
+                    errands.jobs.push(Job {
                         destination,
                         request_id: request.0,
                         request: http,
@@ -228,7 +239,7 @@ impl Desk {
                     continue;
                 }
             };
-            tasks.push(keeper::Job { destination, task });
+            errands.tasks.push(keeper::Job { destination, task });
         }
         self.consumer.commit(&commits);
         if !pauses.is_empty() {

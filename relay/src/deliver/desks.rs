@@ -12,12 +12,10 @@ use relay_core::engine::Event;
 use relay_core::time::Now;
 use tracing::{info, warn};
 
-use super::desk::Desk;
+use super::desk::{Desk, Errands};
 use crate::chance::Chance;
 use crate::current::Served;
-use crate::http;
 use crate::kafka::KafkaFailure;
-use crate::keeper;
 
 /// What becomes of the destinations under another configuration. Those that it does not name leave.
 pub struct Change {
@@ -130,16 +128,10 @@ impl Desks {
     }
 
     /// Does what the engines have asked for, or hands it on.
-    pub fn carry_out(
-        &mut self,
-        now: impl Fn() -> Now,
-        chance: &mut Chance,
-        jobs: &mut Vec<http::Job>,
-        tasks: &mut Vec<keeper::Job>,
-    ) {
+    pub fn carry_out(&mut self, now: impl Fn() -> Now, chance: &mut Chance, errands: &mut Errands) {
         for (number, desk) in &mut self.present {
             desk.step(Event::Tick, now(), chance);
-            desk.carry_out(*number, jobs, tasks);
+            desk.carry_out(*number, errands);
         }
     }
 

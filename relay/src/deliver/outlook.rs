@@ -63,6 +63,10 @@ impl Outlook {
         let age = |timestamp: Option<Timestamp>| {
             timestamp.map_or(0.0, |timestamp| age_seconds(timestamp, now.wall))
         };
+        self.metrics.offset_gap(
+            &self.settings.name,
+            i64::try_from(view.gap_records).unwrap_or(i64::MAX),
+        );
         self.tell_of_versions(view.went_back.as_ref());
         let (state, held_reason) = state_of(view);
         DestinationStatus {

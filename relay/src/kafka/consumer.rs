@@ -121,6 +121,10 @@ impl Consumer {
         Ok(())
     }
 
+    pub fn group(&self) -> &str {
+        &self.group
+    }
+
     pub fn is_subscribed(&self) -> bool {
         self.start.is_none()
     }

@@ -264,6 +264,7 @@ mod tests {
                     model: "Vehicle".into(),
                 }),
                 partition: 0,
+                offset_max: None,
                 version_max: 9,
             }],
             ..Batch::default()

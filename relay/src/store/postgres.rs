@@ -177,7 +177,7 @@ impl Store for PostgresStore {
             };
             let parked =
                 parked::find_of_partition(connection, &stream.destination, partition).await?;
-            Ok(StoredPartition { parked, watermarks })
+            Ok(StoredPartition::new(partition, parked, watermarks))
         })
     }
 

@@ -162,6 +162,7 @@ mod tests {
             stream: stream(),
             partition,
             version_max,
+            offset_max: None,
         };
         let marks = [mark(1, 5), mark(0, 7), mark(1, 9), mark(0, 3)];
         let reduced: Vec<_> = watermarks(&marks)

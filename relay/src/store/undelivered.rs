@@ -1,5 +1,6 @@
 //! What the owner of a partition loads of its undelivered records.
 
+use relay_core::names::Partition;
 use relay_core::rows::ParkedEntry;
 
 use super::StoreError;
@@ -13,6 +14,24 @@ pub struct StoredPartition {
     /// Partition number and highest acknowledged version, for every partition of the stream. After a change of the
     /// partition count a key may have moved, so the highest of all counts.
     pub watermarks: Vec<(i32, u64)>,
+    /// The highest offset that was acknowledged of this partition.
+    pub offset_max: Option<i64>,
+}
+
+impl StoredPartition {
+    /// With the watermarks and offsets of all partitions of its stream.
+    pub(super) fn new(
+        partition: &Partition,
+        parked: Vec<ParkedEntry>,
+        marks: Vec<(i32, u64, Option<i64>)>,
+    ) -> Self {
+        let own = marks.iter().find(|mark| mark.0 == partition.number);
+        Self {
+            parked,
+            offset_max: own.and_then(|mark| mark.2),
+            watermarks: marks.into_iter().map(|mark| (mark.0, mark.1)).collect(),
+        }
+    }
 }
 
 /// Undelivered records of a destination.

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use relay_core::names::KeyHash;
-use relay_core::rows::{AttemptRow, Batch, ExchangeRow, Held, LedgerEntry, Outcome};
+use relay_core::rows::{AttemptRow, Batch, ExchangeRow, Held, LedgerEntry, Outcome, Watermark};
 use replicates_relay::store::AttemptFilter;
 
 use crate::databases::Database;
@@ -261,16 +261,31 @@ async fn a_newer_acknowledgement_takes_the_doubt_away(database: Database) {
 
 async fn watermarks_are_only_raised(database: Database) {
     let store = database.store();
+    let at = |offset, watermark| Watermark {
+        offset_max: Some(offset),
+        ..watermark
+    };
     let batches = [
-        vec![watermark(0, 5), watermark(3, 9), watermark(0, 7)],
-        vec![watermark(0, 6), watermark(3, 10)],
+        (
+            vec![watermark(0, 5), watermark(3, 9), watermark(0, 7)],
+            None,
+        ),
+        (vec![watermark(0, 6), at(70, watermark(3, 10))], Some(70)),
+        (
+            vec![at(60, watermark(3, 8)), at(90, watermark(0, 1))],
+            Some(70),
+        ),
+        (vec![at(80, watermark(3, 8))], Some(80)),
+        (vec![watermark(3, 9)], Some(80)),
     ];
-    for watermarks in batches {
+    for (watermarks, offset_max) in batches {
         let batch = Batch {
             watermarks,
             ..Batch::default()
         };
         store.keep(&batch).await.unwrap();
+        let state = store.load_partition(&stream(), &partition()).await.unwrap();
+        assert_eq!(state.offset_max, offset_max);
     }
     let state = store.load_partition(&stream(), &partition()).await.unwrap();
     assert_eq!(state.watermarks, [(0, 7), (3, 10)]);

@@ -145,6 +145,7 @@ pub fn watermark(partition: i32, version_max: u64) -> Watermark {
         stream: stream(),
         partition,
         version_max,
+        offset_max: None,
     }
 }
 

@@ -190,12 +190,17 @@ impl Engine {
             committed_at,
         };
         let partition = home.partition.number;
+        let offset = (delivery.owner == Owner::Kafka).then_some(delivery.place.offset);
         self.lanes
             .entry(key)
             .or_default()
             .acknowledge((&entry).into());
-        self.journal
-            .acknowledge(delivery.place.home, partition, entry, now.monotonic);
+        self.journal.acknowledge(
+            delivery.place.home,
+            (partition, offset),
+            entry,
+            now.monotonic,
+        );
         self.end(delivery, now);
         self.supersede_parked_below(key, version, now);
     }

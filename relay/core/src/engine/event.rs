@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::exchange::{Exchange, HttpRequest};
 use crate::names::{Coordinates, DeliveryId, KeyHash, Partition, Stream};
-use crate::rows::{Batch, Held, ParkedEntry, ParkedRow, PartitionState};
+use crate::rows::{Batch, Bounds, Held, ParkedEntry, ParkedRow, PartitionState};
 use crate::settings::Destination;
 use crate::time::Timestamp;
 
@@ -40,6 +40,11 @@ pub enum Event {
     Loaded {
         partition: Partition,
         state: PartitionState,
+    },
+    /// Kafka told where a partition begins, and what was committed of it.
+    Bounds {
+        partition: Partition,
+        bounds: Bounds,
     },
     /// A record was read.
     Record(KafkaRecord),
@@ -94,6 +99,8 @@ pub enum Action {
         partition: Partition,
         stream: Arc<Stream>,
     },
+    /// Ask where a partition begins, and what is committed of it.
+    FindBounds { partition: Partition },
     /// Read what the ledger holds of keys.
     ReadLedger {
         partition: Partition,

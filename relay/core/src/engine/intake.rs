@@ -38,6 +38,7 @@ impl Engine {
         if !home.offsets.read(offset, record.timestamp) {
             return;
         }
+        home.gaps.read(offset);
         let place = Place {
             home: index,
             epoch: home.epoch,
@@ -344,8 +345,16 @@ fn has_failed_alone(row: &ParkedRow, is_manual: bool) -> bool {
 /// where the record could be read.
 fn decode_again(row: &ParkedRow, stream: &Stream) -> Result<Record, Quarantine> {
     let Some(name) = &row.subject.record else {
+        let class = row.error_class.unwrap_or(ErrorClass::Undecodable);
+        if class == ErrorClass::OffsetGap {
+            return Err(Quarantine {
+                class,
+                error: row.error.clone(),
+                readable: None,
+            });
+        }
         return Err(Quarantine {
-            class: row.error_class.unwrap_or(ErrorClass::Undecodable),
+            class,
             error: format!(
                 "{}; publish the row again, its message key and headers are not kept",
                 row.error

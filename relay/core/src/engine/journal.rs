@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::delivery::Place;
-use crate::names::{DeliveryId, KeyHash, Stream};
+use crate::names::{DeliveryId, KeyHash};
 use crate::rows::{AttemptRow, Batch, LedgerEntry, ParkedChange, ParkedRow, Watermark};
 
 /// How many times `flush_rows` may wait in memory before sending stops.
@@ -80,22 +80,26 @@ impl Journal {
         self.filling.batch.attempts.push(row);
     }
 
-    /// Notes an acknowledgement, and raises the watermark of its partition.
-    pub fn acknowledge(&mut self, home: usize, partition: i32, entry: LedgerEntry, now: Duration) {
+    /// Notes an acknowledgement, and raises the watermark of its partition: by its offset only where it was read from there.
+    pub fn acknowledge(
+        &mut self,
+        home: usize,
+        (partition, offset): (i32, Option<i64>),
+        entry: LedgerEntry,
+        now: Duration,
+    ) {
         self.touch(home, now);
-        let (stream, version) = (entry.stream.clone(), entry.version);
-        self.raise_watermark(home, partition, stream, version);
-        self.filling.ends.keys.push(entry.key_hash);
-        self.filling.batch.ledger.push(entry);
-    }
-
-    fn raise_watermark(&mut self, home: usize, partition: i32, stream: Arc<Stream>, version: u64) {
-        let watermark = self.filling.watermarks.entry(home).or_insert(Watermark {
-            stream,
+        let new = || Watermark {
+            stream: entry.stream.clone(),
             partition,
             version_max: 0,
-        });
-        watermark.version_max = watermark.version_max.max(version);
+            offset_max: None,
+        };
+        let watermark = self.filling.watermarks.entry(home).or_insert_with(new);
+        watermark.version_max = watermark.version_max.max(entry.version);
+        watermark.offset_max = watermark.offset_max.max(offset);
+        self.filling.ends.keys.push(entry.key_hash);
+        self.filling.batch.ledger.push(entry);
     }
 
     /// Notes an undelivered record.

@@ -38,6 +38,14 @@ impl Offsets {
         true
     }
 
+    /// Passes over records that are gone, up to the next one, where none was read yet.
+    pub fn skip(&mut self, from: i64, next: i64) {
+        if self.last_read.is_none() {
+            self.committed = from;
+            self.last_read = Some(next - 1);
+        }
+    }
+
     /// Notes that a record has ended durably: in the log, or parked in the store.
     pub fn end(&mut self, offset: i64) {
         let position = self.open.partition_point(|entry| entry.offset < offset);
@@ -63,6 +71,11 @@ impl Offsets {
     fn next(&self) -> Option<i64> {
         let after_last = self.last_read? + 1;
         Some(self.open.front().map_or(after_last, |first| first.offset))
+    }
+
+    /// Whether there may be something to commit.
+    pub fn has_read(&self) -> bool {
+        self.last_read.is_some()
     }
 
     /// Records read and not ended.

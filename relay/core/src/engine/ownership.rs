@@ -25,6 +25,7 @@ impl Engine {
         home.leave();
         home.phase = Phase::Loading { early: vec![] };
         home.load(step.actions);
+        home.find_bounds(step.actions);
     }
 
     pub(super) fn on_loaded(
@@ -49,12 +50,14 @@ impl Engine {
         home.phase = Phase::Owned;
         // An acknowledgement of an earlier assignment may not be durable yet: the higher of both counts.
         home.watermark = home.watermark.max(state.watermark);
+        home.gaps.offset_max = state.offset_max;
         for entry in state.parked {
             self.remember(index, entry, step.now);
         }
         for record in early {
             self.on_record(record, step);
         }
+        self.explain_early(index, step);
     }
 
     /// Enters an undelivered record of the store into the index.
@@ -173,7 +176,9 @@ impl Engine {
                 continue;
             }
             let partition = home.partition.clone();
-            if let Some(offset) = home.offsets.take_commit() {
+            if !home.gaps.hold_commits()
+                && let Some(offset) = home.offsets.take_commit()
+            {
                 step.actions.push(Action::Commit {
                     partition: partition.clone(),
                     offset,

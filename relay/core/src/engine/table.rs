@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::Engine;
 use super::breaker::Breaker;
 use super::event::{Action, KafkaRecord};
+use super::gaps::Gaps;
 use super::offsets::Offsets;
 use crate::names::{Coordinates, KeyHash, Partition, Stream};
 use crate::settings::Route;
@@ -21,6 +22,7 @@ pub(super) struct Home {
     pub epoch: u32,
     pub phase: Phase,
     pub offsets: Offsets,
+    pub gaps: Gaps,
     /// The highest acknowledged version: a record above it cannot be stale.
     pub watermark: u64,
     /// What Kafka was told last.
@@ -90,6 +92,7 @@ impl Home {
         self.phase = Phase::Away;
         self.epoch += 1;
         self.offsets = Offsets::default();
+        self.gaps.leave();
         self.lookups.waiting.clear();
         self.flights = 0;
         self.is_paused = true;
@@ -127,6 +130,7 @@ impl Engine {
             epoch: 0,
             phase: Phase::Away,
             offsets: Offsets::default(),
+            gaps: Gaps::default(),
             watermark: 0,
             is_paused: true,
             flights: 0,

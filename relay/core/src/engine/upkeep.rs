@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::breaker::State;
 use super::event::Action;
 use super::lane::Turn;
+use super::table::{Home, Phase};
 use super::{Engine, Mode, Step};
 
 /// Keys of one lookup in the ledger.
@@ -17,6 +18,7 @@ impl Engine {
         }
         self.run_timers(step.now.monotonic);
         self.look_up(step);
+        self.look_for_gaps(step);
         self.load_due(step);
         self.dispatch(step);
         self.flush(step);
@@ -95,6 +97,13 @@ impl Engine {
         }
     }
 
+    fn look_for_gaps(&mut self, step: &mut Step<'_>) {
+        let are_ours = |home: &&mut Home| !matches!(home.phase, Phase::Away);
+        for home in self.homes.iter_mut().filter(are_ours) {
+            home.find_bounds(step.actions);
+        }
+    }
+
     fn flush(&mut self, step: &mut Step<'_>) {
         let is_urgent = self.is_draining();
         if let Some((batch, rows)) = self.journal.take(step.now.monotonic, is_urgent) {
@@ -111,6 +120,7 @@ impl Engine {
             let home = &mut self.homes[place.home];
             if home.epoch == place.epoch {
                 home.offsets.end(place.offset);
+                home.gaps.written(place.offset);
             }
         }
         for id in ends.kept {
@@ -135,7 +145,9 @@ impl Engine {
         }
         self.commit_at = None;
         for home in self.homes.iter_mut().filter(|home| home.is_owned()) {
-            if let Some(offset) = home.offsets.take_commit() {
+            if !home.gaps.hold_commits()
+                && let Some(offset) = home.offsets.take_commit()
+            {
                 step.actions.push(Action::Commit {
                     partition: home.partition.clone(),
                     offset,

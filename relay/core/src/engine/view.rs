@@ -30,6 +30,8 @@ pub struct View {
     pub oldest_parked: Option<Timestamp>,
     /// Per partition, the records read and not ended.
     pub open_records: usize,
+    /// Records that had expired before they were read, at most, since the engine began.
+    pub gap_records: u64,
 }
 
 /// A breaker that is not closed.
@@ -63,6 +65,7 @@ impl Engine {
                 .filter(|row| matches!(row.entry.state, ParkedState::Parked { .. }))
                 .map(|row| row.entry.first_failed_at)
                 .min(),
+            gap_records: self.gap_records,
             open_records: owned().map(|home| home.offsets.open_count()).sum(),
         }
     }

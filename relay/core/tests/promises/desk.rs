@@ -11,8 +11,8 @@ use relay_core::names::{Partition, Stream};
 use relay_core::proto::Operation;
 use relay_core::record::{Raw, Record};
 use relay_core::rows::{
-    Batch, Held, ParkedEntry, ParkedReason, ParkedRow, ParkedState, PartitionState, RecordName,
-    Subject,
+    Batch, Bounds, Held, ParkedEntry, ParkedReason, ParkedRow, ParkedState, PartitionState,
+    RecordName, Subject,
 };
 use relay_core::settings::Destination;
 use relay_core::time::{Now, Timestamp};
@@ -36,6 +36,12 @@ pub struct Desk {
     now: Duration,
     flights: Vec<(RequestId, HttpRequest)>,
     settings: Destination,
+    /// What Kafka says of the partition.
+    pub bounds: Bounds,
+    /// It does not say so by itself.
+    pub is_kafka_silent: bool,
+    /// What the store says was acknowledged of it.
+    pub offset_max: Option<i64>,
 }
 
 impl Desk {
@@ -67,6 +73,12 @@ impl Desk {
             now: Duration::ZERO,
             flights: vec![],
             settings,
+            bounds: Bounds {
+                begin: 0,
+                committed: None,
+            },
+            is_kafka_silent: false,
+            offset_max: None,
         }
     }
 
@@ -149,6 +161,10 @@ impl Desk {
                 self.flights.push((*request, http.clone()));
             }
         }
+        let asks = |action: &Action| matches!(action, Action::FindBounds { .. });
+        if actions.iter().any(asks) && !self.is_kafka_silent {
+            actions.extend(self.tell_bounds());
+        }
         actions
     }
 
@@ -177,7 +193,18 @@ impl Desk {
     pub fn load_with(&mut self, watermark: u64, parked: Vec<ParkedEntry>) -> Vec<Action> {
         self.step(Event::Loaded {
             partition: self.partition.clone(),
-            state: PartitionState { parked, watermark },
+            state: PartitionState {
+                parked,
+                watermark,
+                offset_max: self.offset_max,
+            },
+        })
+    }
+
+    pub fn tell_bounds(&mut self) -> Vec<Action> {
+        self.step(Event::Bounds {
+            partition: self.partition.clone(),
+            bounds: self.bounds,
         })
     }
 

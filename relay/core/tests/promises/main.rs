@@ -14,6 +14,7 @@
 mod adaptive;
 mod configured;
 mod desk;
+mod gaps;
 mod held;
 mod late_answers;
 mod rate;

@@ -156,13 +156,14 @@ pub(super) async fn raise_watermarks(
     if marks.is_empty() {
         return Ok(());
     }
-    let mut rows: Vec<(i32, i32, i64)> = marks
+    let mut rows: Vec<(i32, i32, i64, Option<i64>)> = marks
         .iter()
         .map(|mark| {
             (
                 streams[&*mark.stream],
                 mark.partition,
                 signed(mark.version_max),
+                mark.offset_max,
             )
         })
         .collect();
@@ -170,39 +171,42 @@ pub(super) async fn raise_watermarks(
     let stream_ids: Vec<i32> = rows.iter().map(|row| row.0).collect();
     let partitions: Vec<i32> = rows.iter().map(|row| row.1).collect();
     let versions: Vec<i64> = rows.iter().map(|row| row.2).collect();
+    let offsets: Vec<Option<i64>> = rows.iter().map(|row| row.3).collect();
     sqlx::query(
         "
-        insert into watermarks (stream_id, partition_number, version_max)
-        select * from unnest($1::int[], $2::int[], $3::bigint[])
-        on conflict (stream_id, partition_number) do update set version_max = excluded.version_max
+        insert into watermarks (stream_id, partition_number, version_max, offset_max)
+        select * from unnest($1::int[], $2::int[], $3::bigint[], $4::bigint[])
+        on conflict (stream_id, partition_number) do update set
+          version_max = greatest(watermarks.version_max, excluded.version_max),
+          offset_max = greatest(watermarks.offset_max, excluded.offset_max)
         where watermarks.version_max < excluded.version_max
+          or coalesce(watermarks.offset_max, -1) < excluded.offset_max
         ",
     )
     .bind(&stream_ids)
     .bind(&partitions)
     .bind(&versions)
+    .bind(&offsets)
     .execute(connection)
     .await?;
     Ok(())
 }
 
-/// Partition and highest acknowledged version, for each partition of a stream.
+/// Partition, highest acknowledged version and offset, for each partition of a stream.
 pub(super) async fn find_watermarks(
     connection: &mut PgConnection,
     stream_id: i32,
-) -> Result<Vec<(i32, u64)>, Trouble> {
-    let rows: Vec<(i32, i64)> = sqlx::query_as(
-        "select partition_number, version_max from watermarks where stream_id = $1 order by 1",
+) -> Result<Vec<(i32, u64, Option<i64>)>, Trouble> {
+    let rows: Vec<(i32, i64, Option<i64>)> = sqlx::query_as(
+        "select partition_number, version_max, offset_max from watermarks where stream_id = $1 order by 1",
     )
     .bind(stream_id)
     .fetch_all(connection)
     .await?;
     rows.into_iter()
-        .map(|(partition, version)| {
-            Ok((
-                partition,
-                Table("watermarks").number("version_max", version)?,
-            ))
+        .map(|(partition, version, offset)| {
+            let version = Table("watermarks").number("version_max", version)?;
+            Ok((partition, version, offset))
         })
         .collect()
 }

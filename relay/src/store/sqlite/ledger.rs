@@ -134,36 +134,36 @@ pub(super) async fn raise_watermark(
 ) -> Result<(), sqlx::Error> {
     sqlx::query(
         "
-        insert into watermarks (stream_id, partition_number, version_max) values (?, ?, ?)
-        on conflict (stream_id, partition_number) do update set version_max = excluded.version_max
-        where watermarks.version_max < excluded.version_max
+        insert into watermarks (stream_id, partition_number, version_max, offset_max) values (?, ?, ?, ?)
+        on conflict (stream_id, partition_number) do update set
+          version_max = max(watermarks.version_max, excluded.version_max),
+          offset_max = nullif(max(coalesce(watermarks.offset_max, -1), coalesce(excluded.offset_max, -1)), -1)
         ",
     )
     .bind(stream_id)
     .bind(mark.partition)
     .bind(signed(mark.version_max))
+    .bind(mark.offset_max)
     .execute(connection)
     .await?;
     Ok(())
 }
 
-/// Partition and highest acknowledged version, for each partition of a stream.
+/// Partition, highest acknowledged version and offset, for each partition of a stream.
 pub(super) async fn find_watermarks(
     connection: &mut SqliteConnection,
     stream_id: i64,
-) -> Result<Vec<(i32, u64)>, Trouble> {
-    let rows: Vec<(i32, i64)> = sqlx::query_as(
-        "select partition_number, version_max from watermarks where stream_id = ? order by 1",
+) -> Result<Vec<(i32, u64, Option<i64>)>, Trouble> {
+    let rows: Vec<(i32, i64, Option<i64>)> = sqlx::query_as(
+        "select partition_number, version_max, offset_max from watermarks where stream_id = ? order by 1",
     )
     .bind(stream_id)
     .fetch_all(connection)
     .await?;
     rows.into_iter()
-        .map(|(partition, version)| {
-            Ok((
-                partition,
-                Table("watermarks").number("version_max", version)?,
-            ))
+        .map(|(partition, version, offset)| {
+            let version = Table("watermarks").number("version_max", version)?;
+            Ok((partition, version, offset))
         })
         .collect()
 }

@@ -34,6 +34,20 @@ pub fn create_topic(topic: &str, partitions: i32, settings: &[(&str, &str)]) {
     });
 }
 
+/// Removes what stands before an offset, as retention would.
+pub fn delete_before(topic: &str, partition: i32, offset: i64) {
+    block_on(async || {
+        let admin: AdminClient<DefaultClientContext> = client().create().unwrap();
+        let mut begin = TopicPartitionList::new();
+        begin
+            .add_partition_offset(topic, partition, Offset::Offset(offset))
+            .unwrap();
+        let options = AdminOptions::new().operation_timeout(Some(PATIENCE));
+        let deleted = admin.delete_records(&begin, &options).await.unwrap();
+        deleted.elements()[0].error().unwrap();
+    });
+}
+
 /// The offset after the last record, per partition.
 pub fn end_offsets(topic: &str) -> BTreeMap<i32, i64> {
     let consumer: BaseConsumer = client().create().unwrap();

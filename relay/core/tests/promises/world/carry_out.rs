@@ -3,7 +3,7 @@
 use relay_core::engine::{Action, Event, RequestId};
 use relay_core::exchange::HttpRequest;
 use relay_core::names::{DeliveryId, Operation, Partition};
-use relay_core::rows::{AttemptRow, Batch, Outcome, ParkedRow};
+use relay_core::rows::{AttemptRow, Batch, Bounds, Outcome, ParkedRow};
 
 use super::World;
 use super::group::short;
@@ -49,6 +49,7 @@ impl World {
                 self.replicas[who].asked.push(Asked::Of(action));
             }
             Action::LoadPartition { .. }
+            | Action::FindBounds { .. }
             | Action::ReadLedger { .. }
             | Action::ReadParked { .. } => {
                 self.replicas[who].asked.push(Asked::Of(action));
@@ -335,6 +336,19 @@ impl World {
                     )
                 });
                 Some(Event::Loaded { state, partition })
+            }
+            Asked::Of(Action::FindBounds { partition }) => {
+                let bounds = Bounds {
+                    begin: self.topics.begin(&partition),
+                    committed: self.group.committed_ever(&partition),
+                };
+                self.say(|| {
+                    format!(
+                        "Kafka tells replica {who} of {}: {bounds:?}",
+                        short(&partition)
+                    )
+                });
+                Some(Event::Bounds { partition, bounds })
             }
             Asked::Of(Action::ReadLedger {
                 partition, keys, ..

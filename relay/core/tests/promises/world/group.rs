@@ -53,6 +53,11 @@ impl Group {
         taken
     }
 
+    /// The offset that was committed, if any was.
+    pub fn committed_ever(&self, partition: &Partition) -> Option<i64> {
+        self.committed.get(partition).copied()
+    }
+
     pub fn committed(&self, partition: &Partition) -> i64 {
         self.committed.get(partition).copied().unwrap_or(0)
     }
@@ -87,6 +92,17 @@ impl Group {
             .between(partition, before, offset)
             .into_iter()
             .find(|at| !store.explains(at));
+        // Before its first commit nobody knows how far a group had come.
+        let known = self.committed_ever(partition).unwrap_or(offset);
+        let lost = topics
+            .expired_between(partition, known, offset)
+            .into_iter()
+            .find(|at| !store.explains(at) && !store.says_lost(at));
+        assert!(
+            lost.is_none(),
+            "LOST: {offset} of {} is committed, {lost:?} had expired before it was read, and no failure says so",
+            short(partition)
+        );
         assert!(
             skipped.is_none(),
             "LOST: {offset} of {} is committed, but {skipped:?} neither ended in the log nor is undelivered in the store",

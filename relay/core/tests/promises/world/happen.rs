@@ -6,6 +6,7 @@ use relay_core::engine::{Action, Event, RequestId};
 use relay_core::exchange::{End, Exchange, Timings};
 
 use super::endpoint::{Meaning, Reply, Weather};
+use super::group::short;
 use super::replica::{Asked, Flight};
 use super::rules::Happening;
 use super::store::Fate;
@@ -75,6 +76,12 @@ impl World {
                     self.rules.change_configuration(&mut self.dice);
                 }
                 self.configure(who);
+            }
+            Happening::Retain => {
+                let partition = self.dice.pick(&Topics::partitions());
+                self.topics.expire(&partition, &mut self.dice);
+                let begin = self.topics.begin(&partition);
+                self.say(|| format!("{} begins at {begin} now", short(&partition)));
             }
             Happening::GoBack => {
                 self.say(|| "the versions of the source begin anew".into());

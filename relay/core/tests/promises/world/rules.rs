@@ -57,6 +57,8 @@ pub enum Happening {
     PauseSwitch,
     /// A replica reads its configuration again, in which something may have changed.
     Configure,
+    /// The oldest records of a partition expire.
+    Retain,
     /// The source's versions begin anew, an hour later.
     GoBack,
     /// Somebody raises the source's generation.
@@ -78,7 +80,7 @@ const ALWAYS: [(Happening, usize); 8] = [
 ];
 
 /// Kinds of fault, each with what undoes it: a seed takes all of one or nothing.
-const FAULTS: [&[Happening]; 16] = [
+const FAULTS: [&[Happening]; 17] = [
     &[Happening::Rebalance],
     &[Happening::Crash],
     &[Happening::Crash, Happening::LateWrite],
@@ -94,6 +96,7 @@ const FAULTS: [&[Happening]; 16] = [
     &[Happening::PersonRetries],
     &[Happening::PauseSwitch, Happening::LookOut],
     &[Happening::Configure],
+    &[Happening::Retain],
     &[
         Happening::GoBack,
         Happening::RaiseGeneration,
@@ -214,6 +217,10 @@ impl Rules {
                     .extend(fault.iter().map(|kind| (*kind, weight)));
             }
         }
+        if rules.may(Happening::Retain) {
+            // A failure for each gap stays, and would hold everything for ever.
+            rules.knobs.parked_max = 1_000;
+        }
         for weather in Weather::BAD {
             if dice.happens(share / 2) {
                 rules.weathers.push(weather);
@@ -242,6 +249,10 @@ impl Rules {
                 self.poison.push((key.name, poison));
             }
         }
+    }
+
+    fn may(&self, wanted: Happening) -> bool {
+        self.happenings.iter().any(|(kind, _)| *kind == wanted)
     }
 
     pub fn allow(&mut self, happening: Happening, weight: usize) {

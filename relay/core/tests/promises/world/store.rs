@@ -4,6 +4,7 @@ use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
 
 use relay_core::engine::Event;
+use relay_core::exchange::ErrorClass;
 use relay_core::names::{Coordinates, DeliveryId, KeyHash, Partition};
 use relay_core::rows::{
     Batch, Held, Outcome, ParkedChange, ParkedEntry, ParkedReason, ParkedRow, ParkedState,
@@ -26,7 +27,8 @@ pub struct Store {
     /// What has a final row in the log.
     ended: BTreeSet<Coordinates>,
     ledger: BTreeMap<KeyHash, (String, Held)>,
-    watermarks: BTreeMap<Partition, u64>,
+    /// Versions and offsets.
+    watermarks: BTreeMap<Partition, (u64, Option<i64>)>,
     parked: BTreeMap<DeliveryId, ParkedRow>,
     pub is_down: bool,
     pub next_batch: Option<Fate>,
@@ -59,7 +61,8 @@ impl Store {
                 number: watermark.partition,
             };
             let held = self.watermarks.entry(partition).or_default();
-            *held = watermark.version_max.max(*held);
+            held.0 = watermark.version_max.max(held.0);
+            held.1 = watermark.offset_max.max(held.1);
         }
         for change in &batch.parked {
             match change {
@@ -91,6 +94,22 @@ impl Store {
         self.ended.contains(at) || self.parked.values().any(|row| row.coordinates == *at)
     }
 
+    /// Whether a failure says that a record had expired.
+    pub fn says_lost(&self, at: &Coordinates) -> bool {
+        let says = |row: &ParkedRow| {
+            let numbers: Vec<i64> = row
+                .error
+                .split(' ')
+                .take(4)
+                .filter_map(|word| word.parse().ok())
+                .collect();
+            let is_of =
+                row.coordinates.topic == at.topic && row.coordinates.partition == at.partition;
+            is_of && is_gap(row) && (numbers[0]..=numbers[1]).contains(&at.offset)
+        };
+        self.parked.values().any(says)
+    }
+
     pub fn load(&self, partition: &Partition) -> PartitionState {
         let rows = self
             .parked
@@ -102,7 +121,8 @@ impl Store {
             .filter(|(of, _)| of.topic == partition.topic);
         PartitionState {
             parked: rows.map(entry).collect(),
-            watermark: marks.map(|(_, version)| *version).max().unwrap_or(0),
+            watermark: marks.map(|(_, (version, _))| *version).max().unwrap_or(0),
+            offset_max: self.watermarks.get(partition).and_then(|mark| mark.1),
         }
     }
 
@@ -186,6 +206,11 @@ impl Store {
     pub fn undelivered(&self) -> impl Iterator<Item = &ParkedRow> {
         self.parked.values()
     }
+}
+
+/// Whether it stands for records that had expired.
+pub fn is_gap(row: &ParkedRow) -> bool {
+    row.error_class == Some(ErrorClass::OffsetGap)
 }
 
 /// Whether a record needs nothing more.

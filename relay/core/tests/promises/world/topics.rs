@@ -72,6 +72,11 @@ pub struct Topics {
     pub clock: Timestamp,
     /// By how many seconds the world is older than its play.
     pub outages: i64,
+    /// The first offset there is.
+    begins: BTreeMap<Partition, i64>,
+    expired: BTreeSet<Coordinates>,
+    /// Keys and versions of what has expired.
+    gone: BTreeSet<(String, u64)>,
     generation: u64,
     has_gone_back: bool,
 }
@@ -291,6 +296,51 @@ impl Topics {
         coordinates
     }
 
+    /// The oldest records of a partition expire.
+    pub fn expire(&mut self, partition: &Partition, dice: &mut Dice) {
+        let Some(records) = self.records.get_mut(partition) else {
+            return;
+        };
+        let count = dice.below(records.len() + 1);
+        let gone: Vec<_> = records.drain(..count).collect();
+        let Some(last) = gone.last() else { return };
+        // Markers may be all that is left before the next one.
+        let begin = match records.first() {
+            Some(next) if dice.happens(50) => next.coordinates.offset,
+            _ => last.coordinates.offset + 1,
+        };
+        self.begins.insert(partition.clone(), begin);
+        for record in gone {
+            self.expired.insert(record.coordinates);
+            self.forget_version(&record.value.unwrap_or_default());
+        }
+    }
+
+    /// Its consumer need not have what it can have no more.
+    fn forget_version(&mut self, value: &[u8]) {
+        if let Ok(read) = proto::Record::decode(value) {
+            self.gone.insert((read.key, read.version));
+        }
+    }
+
+    pub fn is_empty(&self, partition: &Partition) -> bool {
+        self.records.get(partition).is_none_or(Vec::is_empty)
+    }
+
+    pub fn begin(&self, partition: &Partition) -> i64 {
+        self.begins.get(partition).copied().unwrap_or(0)
+    }
+
+    /// What has expired between two positions.
+    pub fn expired_between(&self, partition: &Partition, from: i64, to: i64) -> Vec<Coordinates> {
+        let is_between = |at: &&Coordinates| {
+            at.topic == partition.topic
+                && at.partition == partition.number
+                && (from..to).contains(&at.offset)
+        };
+        self.expired.iter().filter(is_between).cloned().collect()
+    }
+
     /// The first record at or after a position.
     pub fn record(&self, partition: &Partition, position: i64) -> Option<&KafkaRecord> {
         let records = self.records.get(partition)?;
@@ -331,12 +381,12 @@ impl Topics {
         state(one).is_some() && state(one) == state(other)
     }
 
-    /// The newest version of every key that has one.
+    /// The newest version of every key that has one which did not expire.
     pub fn newest_versions(&self) -> Vec<(Key, u64)> {
         let newest = |key: Key| {
             let (version, _) = self.published.get(&key.name)?.last_key_value()?;
-            let version = *version;
-            Some((key, version))
+            let newest = (key.name.clone(), *version);
+            (!self.gone.contains(&newest)).then_some((key, newest.1))
         };
         Self::keys().into_iter().filter_map(newest).collect()
     }
