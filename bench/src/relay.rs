@@ -146,7 +146,11 @@ fn report(
         .collect();
     let value = last.cpu_us_per_record(first, records);
     Report {
-        name: if batch.is_some() { "relay_batch" } else { "relay" },
+        name: if batch.is_some() {
+            "relay_batch"
+        } else {
+            "relay"
+        },
         unit: "us_per_record",
         value,
         min: quantile(&steps, 0.0),
