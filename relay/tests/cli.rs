@@ -163,7 +163,8 @@ fn a_file_that_is_not_there_is_named() {
 fn what_does_not_exist_is_wrong_usage() {
     let folder = Folder::with(LEAST);
     for arguments in [
-        &["plan"][..],
+        &["plam"][..],
+        &["plan", "--records", "0"],
         &["help"],
         &["--version"],
         &["serve", "--migrat"],
