@@ -329,7 +329,7 @@ const PROOFS: &[(&str, &str, &str)] = &[
     ),
     (
         "destinations.billing.enabled",
-        "tests/config.rs",
+        "tests/config/layers.rs",
         "a_disabled_destination_is_checked_and_named_but_not_delivered_to",
     ),
     (
