@@ -4,9 +4,11 @@
 //!
 //! - [`relay`]: CPU, throughput and memory of a relay with a full topic before it, beside [`floor`]
 //! - [`latency`]: from the commit in Rails to the consumer's answer
+//! - [`adaptive`]: endpoints that bear so many requests at once
 //! - [`sink`]: the endpoint
 //! - [`usage`]: what a process has used
 //! - [`report`]: the result as `bin/bench` keeps it
+mod adaptive;
 mod floor;
 mod latency;
 mod relay;
@@ -60,6 +62,16 @@ enum Benchmark {
         #[arg(long, default_value_t = 30)]
         seconds: u64,
     },
+    /// What endpoints answer that bear so many requests at once: the limit, refusals and latencies, with `adaptive` and
+    /// without.
+    Adaptive {
+        /// The release build of replicates-relay.
+        #[arg(long)]
+        relay: PathBuf,
+        /// How long each is watched.
+        #[arg(long, default_value_t = 15)]
+        seconds: u64,
+    },
     /// Posts a request again and again over bare connections, and prints the CPU microseconds each cost. Started by
     /// `relay`, so that it has a process of its own.
     #[command(hide = true)]
@@ -89,6 +101,11 @@ fn main() -> anyhow::Result<()> {
             rate,
             seconds,
         } => serde_json::to_string(&latency::run(&relay, rate, seconds)?)?,
+        Benchmark::Adaptive { relay, seconds } => {
+            let reports = adaptive::run(&relay, seconds)?;
+            let lines: Result<Vec<_>, _> = reports.iter().map(serde_json::to_string).collect();
+            lines?.join("\n")
+        }
         Benchmark::Floor {
             address,
             request,

@@ -8,7 +8,7 @@ use std::thread;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
-const ANSWER: &[u8] =
+pub const ANSWER: &[u8] =
     b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 20\r\n\r\n{\"status\":\"applied\"}";
 
 /// Called with each request as it stood on the wire, just before it is answered.
@@ -115,7 +115,7 @@ pub fn records_in(request: &[u8]) -> u64 {
 }
 
 /// Bytes of the request at the front, head and body; none while its head is incomplete.
-fn request_length(bytes: &[u8]) -> Option<usize> {
+pub fn request_length(bytes: &[u8]) -> Option<usize> {
     let head = bytes.windows(4).position(|window| window == b"\r\n\r\n")?;
     let body = header(&bytes[..head], "content-length").and_then(|text| text.parse().ok());
     Some(head + 4 + body.unwrap_or(0))
