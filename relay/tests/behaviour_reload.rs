@@ -177,7 +177,7 @@ fn a_wrong_configuration_changes_nothing_and_is_told_whole() {
         audit[0],
         [
             Some("reload".to_owned()),
-            Some("refused, 1 problems".to_owned())
+            Some("refused: 1 problem".to_owned())
         ]
     );
     assert_eq!(audit.len(), 2);

@@ -73,9 +73,9 @@ async fn read(context: &Context, caller: &str) -> Result<String, ApiError> {
         }
         Err(refusal) => {
             let problems = refusal.problems();
-            let count = problems.len();
-            let refused = ApiError::refused(problems);
-            (format!("refused, {count} problems"), Err(refused))
+            let plural = if problems.len() == 1 { "" } else { "s" };
+            let detail = format!("refused: {} problem{plural}", problems.len());
+            (detail, Err(ApiError::refused(problems)))
         }
     };
     let audit = Audit {

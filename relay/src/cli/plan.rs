@@ -150,6 +150,8 @@ fn print_settings(settings: &[Difference], output: &mut Output) -> Result<(), Fa
 fn word(value: &Value) -> String {
     match value {
         Value::Null => "(not set)".to_owned(),
+        // A whole destination or route: all of its keys would say no more.
+        Value::Object(_) => "{…}".to_owned(),
         other => other.to_string(),
     }
 }

@@ -81,7 +81,7 @@ impl Desks {
                     desk.configure(&served.settings, next.buffer_bytes_max, now, chance)?;
                 }
                 None if !desk.is_leaving() => {
-                    info!(destination = &**desk.name(), "configured no more: draining");
+                    info!(destination = &**desk.name(), "served no more: draining");
                     desk.leave(now, chance);
                 }
                 None => {}
