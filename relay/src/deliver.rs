@@ -5,10 +5,12 @@
 //!
 //! - [`desks`]: the destinations, which come, change and go
 //! - [`desk`]: one destination, its consumer and its engine
+//! - [`expiry`]: who is warned that records are about to expire
 //! - [`outlook`]: how it is doing, for people
 //! - [`tally`]: what became durable, for the metrics
 mod desk;
 mod desks;
+mod expiry;
 mod outlook;
 mod tally;
 
@@ -27,7 +29,7 @@ use self::desks::Desks;
 use crate::chance::Chance;
 use crate::clock::Clock;
 use crate::http::{self, Finished};
-use crate::kafka::{Counted, Found, KafkaFailure, Question};
+use crate::kafka::{Counted, Found, KafkaFailure, Policies, Question};
 use crate::keeper::{self, Kept};
 use crate::metrics::Metrics;
 use crate::status::{Heartbeat, Status};
@@ -55,6 +57,7 @@ pub enum Input {
     /// Another configuration holds from now on.
     Configured(Box<Change>),
     Found(Found),
+    Policies(Policies),
     /// Drain and stop.
     Stop,
 }
@@ -74,6 +77,12 @@ impl From<Kept> for Input {
 impl From<Counted> for Input {
     fn from(counted: Counted) -> Self {
         Self::Counted(counted)
+    }
+}
+
+impl From<Policies> for Input {
+    fn from(policies: Policies) -> Self {
+        Self::Policies(policies)
     }
 }
 
@@ -232,6 +241,20 @@ impl Deliver {
                 };
                 self.desks
                     .step(question.destination, event, now, &mut self.chance);
+            }
+            Input::Policies(Policies {
+                destination,
+                topics,
+            }) => {
+                let compacted = topics.iter().filter(|(_, policy)| policy.is_compacted);
+                let topics_refused = compacted.map(|(topic, _)| topic.clone()).collect();
+                let event = Event::Refused {
+                    topics: topics_refused,
+                };
+                self.desks.step(destination, event, now, &mut self.chance);
+                if let Some(desk) = self.desks.find(destination) {
+                    desk.note_policies(topics);
+                }
             }
             Input::Stop => {
                 self.edges.status.drain();

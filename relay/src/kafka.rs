@@ -5,6 +5,7 @@
 //! - [`group`]: what librdkafka calls back
 //! - [`partitions`]: how many there are, for what replicas share by them
 //! - [`recent`]: the last records, for people
+//! - [`policies`]: how topics keep their records
 //! - [`start`]: where a group that never had offsets begins
 //! - [`strays`]: partitions that nobody owns
 //!
@@ -15,6 +16,7 @@ mod bounds;
 pub mod consumer;
 mod group;
 mod partitions;
+mod policies;
 mod recent;
 mod start;
 mod strays;
@@ -24,6 +26,7 @@ use rdkafka::error::KafkaError;
 pub use bounds::{Found, Question, find_bounds};
 pub use consumer::{Arrival, Consumer};
 pub use partitions::{Counted, watch_partitions};
+pub use policies::{Policies, Policy, watch_policies};
 pub use recent::{RecentFailure, recent};
 pub use strays::Strays;
 

@@ -138,6 +138,8 @@ impl Running {
             .context("cannot start the thread store")?;
         kafka::watch_partitions(&config.kafka, holding.clone(), inputs.clone())
             .context("cannot start the thread counts")?;
+        kafka::watch_policies(&config.kafka, holding.clone(), inputs.clone())
+            .context("cannot start the thread policies")?;
         let strays = Strays::watch(&config.kafka, holding, &config.relay.name)
             .context("cannot start the thread strays")?;
         let bounds = kafka::find_bounds(&config.kafka, inputs.clone())

@@ -91,6 +91,9 @@ pub struct Engine {
     /// Who paused the destination, and why.
     paused: Option<Arc<str>>,
     went_back: WentBack,
+    /// Topics that must not be read, and why.
+    refused_topics: Vec<Arc<str>>,
+    refused: Option<Arc<str>>,
     /// A `Retry-After` holds the whole destination until then.
     hold_until: Option<Duration>,
     rate: Rate,
@@ -148,6 +151,8 @@ impl Engine {
             waits: BTreeSet::new(),
             paused: None,
             went_back: WentBack::default(),
+            refused_topics: vec![],
+            refused: None,
             hold_until: None,
             undelivered: 0,
             buffered_bytes: 0,
@@ -183,6 +188,7 @@ impl Engine {
             Event::ParkedRead { asked, rows } => self.on_parked_read(&asked, rows, &step),
             Event::ManualRetries { entries } => self.on_manual_retries(entries, &step),
             Event::Paused { words } => self.paused = words,
+            Event::Refused { topics } => self.on_refused(&topics),
             Event::Resumed { at } => self.on_resumed(at, &step),
             Event::Counted { undelivered } => self.undelivered = undelivered,
             Event::PartitionsCounted { partitions } => self.rate.count(partitions),

@@ -12,13 +12,14 @@ use relay_core::settings::Destination;
 use relay_core::time::Now;
 use tokio::sync::Notify;
 
+use super::expiry::Expiry;
 use super::outlook::Outlook;
 use super::tally::Tally;
 use crate::chance::Chance;
 use crate::config::Kafka;
 use crate::current::Current;
 use crate::http::Job;
-use crate::kafka::{Arrival, Consumer, KafkaFailure, Question};
+use crate::kafka::{Arrival, Consumer, KafkaFailure, Policy, Question};
 use crate::keeper::{self, Task};
 use crate::metrics::Metrics;
 use crate::status::DestinationStatus;
@@ -37,6 +38,7 @@ pub struct Desk {
     subscribe_at: Duration,
     outlook: Outlook,
     tally: Tally,
+    expiry: Expiry,
     is_leaving: bool,
     is_done: bool,
 }
@@ -86,6 +88,7 @@ impl Desk {
             tally: Tally::new(destination.name.clone(), metrics.clone()),
             settings: destination,
             is_leaving: false,
+            expiry: Expiry::default(),
             is_done: false,
         })
     }
@@ -262,6 +265,7 @@ impl Desk {
         let mut ask = |task| tasks.push(keeper::Job { destination, task });
         let partitions = self.engine.owned_partitions();
         self.consumer.commit_again(&partitions, now.monotonic);
+        self.expiry.look(&self.settings.name, &self.engine, now);
         if !self.is_done {
             ask(Task::FindWishes {
                 destination: self.settings.name.clone(),
@@ -276,6 +280,11 @@ impl Desk {
             });
         }
         status
+    }
+
+    /// How long the topics keep their records.
+    pub fn note_policies(&mut self, topics: BTreeMap<Arc<str>, Policy>) {
+        self.expiry.note(topics);
     }
 
     /// What is wrong with Kafka, if anything is.

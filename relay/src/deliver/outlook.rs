@@ -118,6 +118,9 @@ fn state_of(view: &View) -> (ReplicaState, Option<String>) {
     if let Some(words) = &view.went_back {
         return (ReplicaState::Held, Some(words.to_string()));
     }
+    if let Some(words) = &view.refused {
+        return (ReplicaState::Held, Some(words.to_string()));
+    }
     match (&view.breaker, view.hold) {
         (Some(breaker), _) if !breaker.is_half_open => {
             (ReplicaState::Open, Some(words_of(breaker)))

@@ -63,6 +63,8 @@ pub enum Event {
     ManualRetries { entries: Vec<ParkedEntry> },
     /// An operator has paused the destination, told in these words; none: nobody has, or not any more.
     Paused { words: Option<Arc<str>> },
+    /// These topics must not be read, for they are compacted: Kafka could keep the older of two versions. All others may.
+    Refused { topics: Vec<Arc<str>> },
     /// An operator has last said at that time that the destination shall go on.
     Resumed { at: Timestamp },
     /// The store counted this destination's undelivered records.

@@ -130,7 +130,7 @@ impl Engine {
                 // Paused by who assigned it.
                 Phase::Away | Phase::Loading { .. } => continue,
                 Phase::Draining => true,
-                Phase::Owned if has_no_room => true,
+                Phase::Owned if has_no_room || home.is_refused => true,
                 // One record is read all the same: its age is the lag.
                 Phase::Owned => {
                     let is_held = hold.is_some() || self.is_read_ahead || held_routes[home.route];

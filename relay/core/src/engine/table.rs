@@ -25,6 +25,8 @@ pub(super) struct Home {
     pub gaps: Gaps,
     /// The highest acknowledged version: a record above it cannot be stale.
     pub watermark: u64,
+    /// Its topic must not be read.
+    pub is_refused: bool,
     /// What Kafka was told last.
     pub is_paused: bool,
     /// Requests in flight of this assignment.
@@ -132,6 +134,7 @@ impl Engine {
             offsets: Offsets::default(),
             gaps: Gaps::default(),
             watermark: 0,
+            is_refused: self.refused_topics.contains(&partition.topic),
             is_paused: true,
             flights: 0,
             loading_for: None,
@@ -139,6 +142,19 @@ impl Engine {
         });
         self.home_of.insert(partition.clone(), home);
         Some(home)
+    }
+
+    pub(super) fn on_refused(&mut self, topics: &[Arc<str>]) {
+        for home in &mut self.homes {
+            home.is_refused = topics.contains(&home.partition.topic);
+        }
+        let words = |topic: &Arc<str>| {
+            format!(
+                "{topic} is compacted, so Kafka could keep the older of two versions: set cleanup.policy=delete"
+            )
+        };
+        self.refused_topics = topics.to_vec();
+        self.refused = topics.first().map(words).map(Into::into);
     }
 
     /// What holds for the records of a partition.

@@ -22,6 +22,8 @@ pub struct View {
     pub paused: Option<Arc<str>>,
     /// How versions of a source went back, and what to do about it.
     pub went_back: Option<Arc<str>>,
+    /// Why a topic is not read.
+    pub refused: Option<Arc<str>>,
     /// The breaker that is not closed, worst first.
     pub breaker: Option<BreakerView>,
     /// Kafka timestamp of the oldest record read and not ended.
@@ -57,6 +59,7 @@ impl Engine {
                 .or_else(|| self.waits_for_rate().then_some(Hold::RateLimit)),
             paused: self.paused.clone(),
             went_back: self.went_back.words().cloned(),
+            refused: self.refused.clone(),
             breaker: self.breaker_view(now),
             oldest_open: owned().filter_map(|home| home.offsets.oldest()).min(),
             oldest_parked: self
@@ -73,6 +76,12 @@ impl Engine {
     /// Most requests that may be in flight now.
     pub fn concurrency_limit(&self) -> usize {
         self.limiter.limit()
+    }
+
+    /// Of each partition the oldest record that was read and has not ended.
+    pub fn oldest_unread(&self) -> impl Iterator<Item = (&Partition, Timestamp)> {
+        let owned = self.homes.iter().filter(|home| home.is_owned());
+        owned.filter_map(|home| Some((&home.partition, home.offsets.oldest()?)))
     }
 
     /// The partitions whose records this replica delivers.

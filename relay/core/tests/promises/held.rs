@@ -35,6 +35,25 @@ fn nothing_is_read_where_there_is_no_room_for_what_cannot_be_decoded() {
     assert_eq!(fetches(&desk.load(0)), None);
 }
 
+#[test]
+fn a_topic_that_is_compacted_is_not_read_and_says_why_until_it_is_one_no_more() {
+    let mut desk = Desk::new();
+    desk.assign();
+    assert_eq!(fetches(&desk.load(0)), Some(true));
+    let topics = vec![desk.partition.topic.clone()];
+    assert_eq!(fetches(&desk.step(Event::Refused { topics })), Some(false));
+    let words = desk.view().refused.unwrap();
+    assert!(words.ends_with("set cleanup.policy=delete"), "{words}");
+
+    // Given up and taken back, it is refused still.
+    desk.lose();
+    desk.assign();
+    assert_eq!(fetches(&desk.load(0)), None);
+    let topics = vec![];
+    assert_eq!(fetches(&desk.step(Event::Refused { topics })), Some(true));
+    assert_eq!(desk.view().refused, None);
+}
+
 /// Whether the partition is fetched from now on; none where that does not change.
 fn fetches(actions: &[Action]) -> Option<bool> {
     let change = |action: &Action| match action {

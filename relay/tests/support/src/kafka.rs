@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
+use rdkafka::admin::{
+    AdminClient, AdminOptions, AlterConfig, NewTopic, ResourceSpecifier, TopicReplication,
+};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::config::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer};
@@ -31,6 +33,17 @@ pub fn create_topic(topic: &str, partitions: i32, settings: &[(&str, &str)]) {
         let options = AdminOptions::new().operation_timeout(Some(PATIENCE));
         let created = admin.create_topics([&wanted], &options).await.unwrap();
         created.into_iter().next().unwrap().unwrap();
+    });
+}
+
+/// Gives a topic a setting.
+pub fn configure_topic(topic: &str, name: &str, value: &str) {
+    block_on(async || {
+        let admin: AdminClient<DefaultClientContext> = client().create().unwrap();
+        let wanted = AlterConfig::new(ResourceSpecifier::Topic(topic)).set(name, value);
+        let options = AdminOptions::new().operation_timeout(Some(PATIENCE));
+        let altered = admin.alter_configs([&wanted], &options).await.unwrap();
+        altered.into_iter().next().unwrap().unwrap();
     });
 }
 
