@@ -26,8 +26,10 @@ const PARTITIONS: i32 = 8;
 const MAX_RETRIES: u32 = 12;
 const IN_PLACE: u32 = 2;
 
+/// Always as many at once: each life would begin with few, and answers get slow on purpose.
 const SETTINGS: &str = r#"
 concurrency = 32
+adaptive = false
 retry = { max_retries = 12, in_place = 2, base = "100ms", factor = 1.5, cap = "2s" }
 breaker = { open_base = "200ms", open_cap = "1s" }
 "#;

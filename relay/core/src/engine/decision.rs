@@ -80,7 +80,7 @@ pub fn after_failure(retry: &Retry, tally: &mut Tally, circumstances: &Circumsta
         Fault::Suspect | Fault::Endpoint | Fault::Shared { .. } => {}
     }
     if let Fault::Shared { at_most } = fault {
-        return divide(at_most, circumstances.is_leaving);
+        return divide(at_most, retry, tally, circumstances);
     }
     if fault != Fault::Record && !is_breaker_closed {
         let stays = !circumstances.is_leaving && !circumstances.was_parked;
@@ -101,17 +101,25 @@ pub fn after_failure(retry: &Retry, tally: &mut Tally, circumstances: &Circumsta
     if stays {
         Decision::Wait(wait)
     } else if fault == Fault::Suspect && circumstances.are_several() {
-        divide(1, circumstances.is_leaving)
+        divide(1, retry, tally, circumstances)
     } else {
         park(retry, tally, wait)
     }
 }
 
-fn divide(at_most: usize, is_leaving: bool) -> Decision {
-    if is_leaving {
-        Decision::Park(Duration::ZERO)
-    } else {
+/// Nobody pays for what failed in company; for its tries before, alone, a delivery that cannot stay pays as any that is parked.
+fn divide(
+    at_most: usize,
+    retry: &Retry,
+    tally: &mut Tally,
+    circumstances: &Circumstances,
+) -> Decision {
+    if !circumstances.is_leaving {
         Decision::Divide(at_most)
+    } else if circumstances.is_breaker_closed {
+        park(retry, tally, Duration::ZERO)
+    } else {
+        Decision::Park(Duration::ZERO)
     }
 }
 
@@ -283,6 +291,25 @@ mod tests {
         assert_eq!(decide(&refused), Decision::Divide(4));
         assert_eq!(decide(&leaving), Decision::Park(Duration::ZERO));
         assert_eq!((tally.attempts, tally.charged), (2, 0));
+    }
+
+    #[test]
+    fn what_failed_alone_is_paid_for_when_company_sends_it_to_the_store() {
+        for fault in [Fault::Shared { at_most: 4 }, Fault::Suspect] {
+            for (is_breaker_closed, charged) in [(true, 1), (false, 0)] {
+                let mut tally = Tally::default();
+                after_failure(&retry(), &mut tally, &failing(Fault::Suspect));
+                let leaving = Circumstances {
+                    deliveries: 8,
+                    is_leaving: true,
+                    is_breaker_closed,
+                    ..failing(fault)
+                };
+                let decision = after_failure(&retry(), &mut tally, &leaving);
+                assert!(matches!(decision, Decision::Park(_)), "{decision:?}");
+                assert_eq!((tally.attempts, tally.charged), (2, charged), "{fault:?}");
+            }
+        }
     }
 
     #[test]
