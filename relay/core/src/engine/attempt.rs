@@ -69,14 +69,14 @@ impl Engine {
             ),
             random: step.chance.next(),
         };
-        self.land(&deliveries, &pages, &attempt, step.now.monotonic);
+        self.land(&deliveries, &pages, &attempt, step.now);
         for (delivery, page) in deliveries.into_iter().zip(pages) {
             self.settle(delivery, page, &attempt, step);
         }
     }
 
     /// The request is over: its keys are free again, and what it says of the endpoint is noted.
-    fn land(&mut self, deliveries: &[Delivery], pages: &[Page], attempt: &Attempt, now: Duration) {
+    fn land(&mut self, deliveries: &[Delivery], pages: &[Page], attempt: &Attempt, now: Now) {
         for delivery in deliveries {
             if let Some(lane) = self.lanes.get_mut(&delivery.id.key_hash) {
                 lane.in_flight = None;
@@ -87,7 +87,7 @@ impl Engine {
         }
         let verdicts = pages.iter().map(|page| &page.verdict);
         if let Some(worst) = verdicts.max_by_key(|verdict| sign_of(verdict)) {
-            self.tell_limiter(deliveries, worst, attempt, now);
+            self.tell_limiter(deliveries, worst, attempt, now.monotonic);
             self.tell_breaker(deliveries, worst, attempt.is_probe, now);
         }
         let is_endpoints =
@@ -95,7 +95,8 @@ impl Engine {
         if let Some(wait) = attempt.retry_after
             && pages.iter().any(is_endpoints)
         {
-            self.hold_until = self.hold_until.max(Some(now.saturating_add(wait)));
+            let until = now.monotonic.saturating_add(wait);
+            self.hold_until = self.hold_until.max(Some(until));
         }
     }
 
@@ -172,13 +173,7 @@ impl Engine {
     }
 
     /// Tells the route's breaker how a request ended.
-    fn tell_breaker(
-        &mut self,
-        deliveries: &[Delivery],
-        worst: &Verdict,
-        is_probe: bool,
-        now: Duration,
-    ) {
+    fn tell_breaker(&mut self, deliveries: &[Delivery], worst: &Verdict, is_probe: bool, now: Now) {
         let sign = sign_of(worst);
         let index = self.homes[deliveries[0].place.home].route;
         let route = &mut self.routes[index];
@@ -187,13 +182,15 @@ impl Engine {
         }
         let was_closed = route.breaker.is_closed();
         if is_probe {
-            route.breaker.end_probe(sign, now);
+            route.breaker.end_probe(sign, now.monotonic);
         } else if deliveries
             .iter()
             .any(|delivery| delivery.tally.charged == 0)
         {
             let keys = deliveries.iter().map(|delivery| delivery.id.key_hash);
-            route.breaker.note(&keys.collect::<Vec<_>>(), sign, now);
+            route
+                .breaker
+                .note(&keys.collect::<Vec<_>>(), sign, now.monotonic);
         }
         if was_closed && !route.breaker.is_closed() {
             self.forgive(index, now);
@@ -202,7 +199,8 @@ impl Engine {
 
     /// The breaker of a route opened: the suspect tries of what waits there were the endpoint's fault, and nothing
     /// waits for its own due time any more. What came from the store goes back, so that other routes have its room.
-    fn forgive(&mut self, route: usize, now: Duration) {
+    fn forgive(&mut self, route: usize, now: Now) {
+        let mut tried = vec![];
         for (key, lane) in &mut self.lanes {
             let Some(waiting) = &mut lane.waiting else {
                 continue;
@@ -210,20 +208,29 @@ impl Engine {
             if self.homes[waiting.delivery.place.home].route != route {
                 continue;
             }
+            waiting.delivery.tally.suspected = 0;
             if waiting.delivery.owner == Owner::Store {
-                self.parked.put_back(waiting.delivery.id, now);
+                if waiting.delivery.has_failed_tries() {
+                    tried.extend(lane.waiting.take());
+                    continue;
+                }
+                self.parked.put_back(waiting.delivery.id, now.monotonic);
                 self.buffered_bytes = self
                     .buffered_bytes
                     .saturating_sub(waiting.delivery.record.memory_bytes());
                 lane.waiting = None;
                 continue;
             }
-            waiting.delivery.tally.suspected = 0;
             if let Turn::At(due) = waiting.turn {
                 self.waits.remove(&(due, *key));
                 waiting.turn = Turn::Ready;
                 self.routes[route].ready.push_back(*key);
             }
+        }
+        // Tried since it was read, in company: its row does not know of that yet.
+        for waiting in tried {
+            let state = parked(ParkedReason::Retry, now, Duration::ZERO);
+            self.keep(&waiting.delivery, state, now);
         }
     }
 

@@ -290,6 +290,16 @@ impl Desk {
         })
     }
 
+    /// The store gives a version back that nobody was charged for.
+    pub fn give_back_uncharged(&mut self, version: usize) -> Vec<Action> {
+        let mut row = self.row(version, DUE);
+        row.charged = 0;
+        self.step(Event::ParkedRead {
+            asked: vec![row.subject.id],
+            rows: vec![row],
+        })
+    }
+
     pub fn view(&self) -> View {
         self.engine.view(self.now)
     }
