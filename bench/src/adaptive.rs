@@ -13,11 +13,11 @@ use relay_test_support::scene::Scene;
 use relay_test_support::wait::wait_until;
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
 
 use crate::report::{Baseline, Report, quantile};
-use crate::sink::{ANSWER, request_length};
+use crate::sink::{ANSWER, listen, request_length};
 use crate::traffic::{self, CONCURRENCY, DESTINATION, PARTITIONS};
 
 const REFUSAL: &[u8] = b"HTTP/1.1 429 Too Many Requests\r\ncontent-length: 0\r\n\r\n";
@@ -138,9 +138,6 @@ struct Work {
 
 impl Endpoint {
     fn start(kind: Kind) -> anyhow::Result<Self> {
-        let listener = std::net::TcpListener::bind("127.0.0.1:0")?;
-        listener.set_nonblocking(true)?;
-        let url = format!("http://{}/", listener.local_addr()?);
         let work = Arc::new(Work {
             kind,
             workers: Semaphore::new(kind.workers),
@@ -149,18 +146,8 @@ impl Endpoint {
             latencies_ms: Mutex::default(),
         });
         let working = work.clone();
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()?;
-        thread::spawn(move || {
-            runtime.block_on(async {
-                let listener =
-                    TcpListener::from_std(listener).expect("a listener in an event loop");
-                while let Ok((stream, _)) = listener.accept().await {
-                    tokio::spawn(serve(stream, working.clone()));
-                }
-            });
-        });
+        let address = listen(move |stream| serve(stream, working.clone()))?;
+        let url = format!("http://{address}/");
         Ok(Self { url, work })
     }
 

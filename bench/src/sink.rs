@@ -28,9 +28,6 @@ struct Seen {
 
 impl Sink {
     pub fn start(on_request: impl Fn(&[u8]) + Send + Sync + 'static) -> anyhow::Result<Self> {
-        let listener = std::net::TcpListener::bind("127.0.0.1:0")?;
-        listener.set_nonblocking(true)?;
-        let address = listener.local_addr()?;
         let seen = Arc::new(Seen {
             count: AtomicU64::new(0),
             largest: Mutex::default(),
@@ -38,18 +35,7 @@ impl Sink {
             on_request: Box::new(on_request),
         });
         let counting = seen.clone();
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()?;
-        thread::spawn(move || {
-            runtime.block_on(async {
-                let listener =
-                    TcpListener::from_std(listener).expect("a listener in an event loop");
-                while let Ok((stream, _)) = listener.accept().await {
-                    tokio::spawn(serve(stream, counting.clone()));
-                }
-            });
-        });
+        let address = listen(move |stream| serve(stream, counting.clone()))?;
         Ok(Self { address, seen })
     }
 
@@ -71,6 +57,28 @@ impl Sink {
         let largest = self.seen.largest.lock();
         largest.expect("the sink never panics").clone()
     }
+}
+
+/// A listener on a thread of its own, which serves each connection like this.
+pub fn listen<F>(serve: impl Fn(TcpStream) -> F + Send + 'static) -> anyhow::Result<SocketAddr>
+where
+    F: Future<Output = ()> + Send + 'static,
+{
+    let listener = std::net::TcpListener::bind("127.0.0.1:0")?;
+    listener.set_nonblocking(true)?;
+    let address = listener.local_addr()?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    thread::spawn(move || {
+        runtime.block_on(async {
+            let listener = TcpListener::from_std(listener).expect("a listener in an event loop");
+            while let Ok((stream, _)) = listener.accept().await {
+                tokio::spawn(serve(stream));
+            }
+        });
+    });
+    Ok(address)
 }
 
 /// Serves a connection until the client ends it, or breaks it, which is the client's to say.

@@ -2,6 +2,7 @@
 //! of the next.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use relay_core::settings::Destination;
 use tokio::sync::watch;
@@ -27,6 +28,19 @@ pub struct Served {
 
 /// Where the current configuration is read.
 pub type Reader = watch::Receiver<Arc<Current>>;
+
+/// How often a thread that waits looks whether the configuration has changed.
+const LOOK: Duration = Duration::from_millis(200);
+
+/// Lets a thread of its own wait for that long, or until another configuration holds. False when there will be no other.
+pub fn wait(current: &Reader, limit: Duration) -> bool {
+    let mut waited = Duration::ZERO;
+    while waited < limit && matches!(current.has_changed(), Ok(false)) {
+        std::thread::sleep(LOOK);
+        waited += LOOK;
+    }
+    current.has_changed().is_ok()
+}
 
 impl Current {
     /// What the relay starts with: nobody is served yet.

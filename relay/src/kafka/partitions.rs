@@ -10,7 +10,7 @@ use tracing::warn;
 
 use super::consumer::TopicsOf;
 use crate::config::Kafka;
-use crate::current::{Current, Reader};
+use crate::current::{self, Current, Reader};
 
 /// As often as consumers look for new topics.
 const INTERVAL: Duration = Duration::from_secs(5);
@@ -18,8 +18,8 @@ const INTERVAL: Duration = Duration::from_secs(5);
 /// The longest wait for an answer of the brokers.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// How often it is looked whether other destinations are to be counted for.
-const LOOK: Duration = Duration::from_millis(200);
+/// While the first count is missing nothing is sent.
+const FAILED_INTERVAL: Duration = Duration::from_millis(200);
 
 /// The partitions of a destination.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -59,15 +59,10 @@ where
                 }
                 Err(error) => {
                     warn!(%error, "partitions cannot be counted for rate limits");
-                    LOOK
+                    FAILED_INTERVAL
                 }
             };
-            let mut waited = Duration::ZERO;
-            while waited < interval && matches!(current.has_changed(), Ok(false)) {
-                std::thread::sleep(LOOK);
-                waited += LOOK;
-            }
-            if current.has_changed().is_err() || counts.is_closed() {
+            if !current::wait(&current, interval) || counts.is_closed() {
                 return;
             }
         }

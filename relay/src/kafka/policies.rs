@@ -13,16 +13,13 @@ use tracing::warn;
 
 use super::consumer::TopicsOf;
 use crate::config::Kafka;
-use crate::current::Reader;
+use crate::current::{self, Reader};
 
 /// How often topics are looked at.
 const INTERVAL: Duration = Duration::from_secs(10);
 
 /// The longest wait for an answer of the brokers.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
-
-/// How often it is looked whether there are other destinations.
-const LOOK: Duration = Duration::from_millis(200);
 
 type Admin = AdminClient<DefaultClientContext>;
 
@@ -90,12 +87,7 @@ where
                     said = Some(error);
                 }
             }
-            let mut waited = Duration::ZERO;
-            while waited < INTERVAL && matches!(current.has_changed(), Ok(false)) {
-                std::thread::sleep(LOOK);
-                waited += LOOK;
-            }
-            if current.has_changed().is_err() || told.is_closed() {
+            if !current::wait(&current, INTERVAL) || told.is_closed() {
                 return;
             }
         }
