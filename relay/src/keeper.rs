@@ -343,7 +343,7 @@ where
     }
 }
 
-/// Keeps the log's partitions: made ahead, dropped when they have ended. Another configuration may need more of them.
+/// Keeps the log's partitions: made ahead, dropped when they have ended. A longer retention needs more of them at once.
 async fn look_after(
     store: Arc<dyn Store>,
     partition_width: Duration,
@@ -352,6 +352,7 @@ async fn look_after(
 ) {
     let interval = (partition_width / 4).clamp(UPKEEP_INTERVAL_MIN, UPKEEP_INTERVAL_MAX);
     loop {
+        let reach = longest_retention(&current);
         match store.maintain().await {
             Ok(done) => {
                 metrics.upkeep(&done);
@@ -365,11 +366,16 @@ async fn look_after(
             }
             Err(error) => error!(%error, "the partitions of the log cannot be looked after"),
         }
-        tokio::select! {
-            () = tokio::time::sleep(interval) => {}
-            Ok(()) = current.changed() => {}
+        let longer = current.wait_for(|current| current.config.longest_retention > reach);
+        // In time, or since the configuration has ended, which ends this thread as well.
+        if let Ok(Err(_)) = tokio::time::timeout(interval, longer).await {
+            return;
         }
     }
+}
+
+fn longest_retention(current: &Reader) -> Duration {
+    current.borrow().config.longest_retention
 }
 
 #[cfg(test)]

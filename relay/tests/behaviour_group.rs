@@ -45,12 +45,13 @@ fn a_relay_that_joins_and_one_that_is_killed_lose_nothing_and_keep_the_order() {
     let scene = Scene::new();
     let topic = scene.create_topic("monolith", "billing", "Vehicle", 8);
     let endpoint = StubServer::start(answer);
+    // Always as many at once: of what waits only the newest is sent, and there must be enough for three.
     let config = RelayConfig::new(&scene)
         .kafka("session_timeout = \"6s\"")
         .destination(
             "billing",
             &endpoint.url(),
-            "concurrency = 16\nretry = { base = \"100ms\" }",
+            "concurrency = 16\nadaptive = false\nretry = { base = \"100ms\" }",
         );
     let producer = Producer::new();
     let mut first = RelayProcess::start_ready(RELAY, config.clone());
