@@ -30,7 +30,7 @@ use crate::keeper::Keeper;
 use crate::metrics::Metrics;
 use crate::reload::{self, Door, Hangup, Reload, Requests, Source, Written};
 use crate::status::Status;
-use crate::store;
+use crate::store::{self, Upkeep};
 
 /// How often it is looked whether the file of the configuration has changed.
 const LOOK_INTERVAL: Duration = Duration::from_secs(5);
@@ -52,9 +52,9 @@ pub enum Migrations {
 /// When the store is not ready, a thread cannot be started, a consumer fails for good, or the drain takes too long.
 pub fn serve(source: Source, written: Written, migrations: Migrations) -> anyhow::Result<()> {
     let runtime = event_loop()?;
-    runtime.block_on(prepare_store(&written.config, migrations))?;
+    let upkeep = runtime.block_on(prepare_store(&written.config, migrations))?;
     runtime.block_on(async {
-        let running = Running::start(source, written).await?;
+        let running = Running::start(source, written, &upkeep).await?;
         running.until_the_end().await
     })
 }
@@ -66,7 +66,7 @@ fn event_loop() -> anyhow::Result<Runtime> {
         .context("cannot create an event loop")
 }
 
-async fn prepare_store(config: &Config, migrations: Migrations) -> anyhow::Result<()> {
+async fn prepare_store(config: &Config, migrations: Migrations) -> anyhow::Result<Upkeep> {
     let store = store::open(&config.open_store()).context("cannot open the store")?;
     match migrations {
         Migrations::Require => store.require_migrated().await.map_err(say_how_to_migrate)?,
@@ -79,8 +79,7 @@ async fn prepare_store(config: &Config, migrations: Migrations) -> anyhow::Resul
     store
         .maintain()
         .await
-        .context("cannot prepare the partitions of the log")?;
-    Ok(())
+        .context("cannot prepare the partitions of the log")
 }
 
 fn say_how_to_migrate(error: store::StoreError) -> anyhow::Error {
@@ -106,11 +105,12 @@ struct Running {
 }
 
 impl Running {
-    async fn start(source: Source, written: Written) -> anyhow::Result<Self> {
+    async fn start(source: Source, written: Written, upkeep: &Upkeep) -> anyhow::Result<Self> {
         let config = Arc::new(written.config.clone());
         let clock = Clock::start();
         let status = Status::of_config(&config);
         let metrics = Arc::new(Metrics::new(env!("CARGO_PKG_VERSION"), crate::REVISION));
+        metrics.upkeep(upkeep);
         let (current, holding) = watch::channel(Arc::new(Current::new(config.clone())));
         let (door, requests) = Door::new();
         let store = config.open_store();
