@@ -143,15 +143,39 @@ type Answer = Result<String, Refusal>;
 
 /// Where the admin API asks for the configuration to be read again.
 #[derive(Debug, Clone)]
-pub struct Door(mpsc::Sender<oneshot::Sender<Answer>>);
+pub struct Door(mpsc::Sender<Request>);
 
 /// What comes through the door.
-pub type Requests = mpsc::Receiver<oneshot::Sender<Answer>>;
+#[derive(Debug)]
+pub struct Requests(mpsc::Receiver<Request>);
+
+/// Somebody who asked, and waits.
+pub type Request = oneshot::Sender<Answer>;
+
+impl Requests {
+    /// The next that comes; none when nobody can ask any more.
+    pub async fn next(&mut self) -> Option<Request> {
+        self.0.recv().await
+    }
+
+    /// One that has come already.
+    pub fn waiting(&mut self) -> Option<Request> {
+        self.0.try_recv().ok()
+    }
+
+    /// From now on nothing is read again: whoever asks, or waits, is told that the relay is ending.
+    pub fn refuse(&mut self) {
+        self.0.close();
+        while let Some(request) = self.waiting() {
+            drop(request);
+        }
+    }
+}
 
 impl Door {
     pub fn new() -> (Self, Requests) {
         let (sender, requests) = mpsc::channel(REQUESTS_WAITING_MAX);
-        (Self(sender), requests)
+        (Self(sender), Requests(requests))
     }
 
     /// Has the configuration read again.

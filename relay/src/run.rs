@@ -201,7 +201,7 @@ impl Running {
                     Hangup::Reloads => drop(self.reload.read("SIGHUP").await),
                     Hangup::Ends => return self.drain(timeout, terminate, interrupt).await,
                 },
-                Some(request) = self.requests.recv() => {
+                Some(request) = self.requests.next() => {
                     // Whoever asked may have gone.
                     let _ = request.send(self.reload.read("the admin API was asked to").await);
                 }
@@ -221,6 +221,7 @@ impl Running {
             "draining: requests in flight end, then offsets are committed; a second signal aborts"
         );
         self.status.drain();
+        self.requests.refuse();
         if self.inputs.send(Input::Stop).await.is_err() {
             warn!("the loop has ended already");
         }
@@ -232,9 +233,11 @@ impl Running {
     }
 
     fn finish(
-        self,
+        mut self,
         ended: Result<Result<(), KafkaFailure>, oneshot::error::RecvError>,
     ) -> anyhow::Result<()> {
+        // The API ends when all that it was asked is answered.
+        self.requests.refuse();
         let ended = ended.map_err(|_| anyhow!("the delivery loop ended without a word"))?;
         // Whoever waits for its channel to close.
         drop((self.inputs, self.reload));

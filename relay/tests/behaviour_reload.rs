@@ -289,6 +289,28 @@ fn a_longer_retention_finds_partitions_of_the_log() {
     });
 }
 
+#[test]
+fn a_relay_that_drains_refuses_to_read_its_configuration_and_ends_in_time() {
+    let scene = Scene::new();
+    let topic = scene.create_topic("monolith", "billing", "Vehicle", 1);
+    let consumer = StubServer::start(|_| Answer::ok().after(Duration::from_secs(3)));
+    let config = RelayConfig::new(&scene).destination("billing", &consumer.url(), "");
+    let mut relay = RelayProcess::start_ready(BINARY, config);
+    publish(&topic, 0..1);
+    wait_until("a request is on its way", PATIENCE, || {
+        consumer.count() == 1
+    });
+    relay.signal("TERM");
+    relay.wait_for_output("draining: requests in flight end", PATIENCE);
+    let answer = relay.post(RELOAD, "");
+    let text = format!("{answer:?}");
+    assert!(
+        matches!(answer, Some((503, _))) && text.contains("the relay is ending"),
+        "{text}"
+    );
+    assert!(relay.wait_for_exit(Duration::from_secs(20)).success());
+}
+
 fn records(exchange: &Exchange) -> Vec<serde_json::Value> {
     let body = exchange.request.json();
     match body["records"].as_array() {

@@ -26,7 +26,7 @@ fn reload(relay: &mut Relay, headers: &[(&str, &str)], ends: Result<String, Refu
         let asking = scope.spawn(|| Relay::ask_at(&address, "POST", RELOAD, headers, ""));
         let mut ends = Some(ends);
         wait_until("the reload is asked for", PATIENCE, || {
-            if let Ok(request) = relay.requests.try_recv() {
+            if let Some(request) = relay.requests.waiting() {
                 request.send(ends.take().unwrap()).unwrap();
             }
             asking.is_finished()
@@ -151,7 +151,7 @@ fn a_relay_that_ends_says_so_and_a_body_is_refused() {
     let mut relay = Relay::start(OPEN);
     let answer = relay.ask("POST", RELOAD, &[], "{\"relay\":{}}");
     assert_eq!(answer.status, 400);
-    relay.requests.close();
+    relay.requests.refuse();
     let answer = relay.ask("POST", RELOAD, &[], "");
     assert_eq!(
         (answer.status, answer.message().as_str()),
