@@ -31,8 +31,8 @@ fn an_outage_longer_than_the_retention_is_a_failure_that_names_its_offsets() {
     wait_until_all_is_committed(&scene, &topic);
     assert_eq!(consumer.count(), 15, "what was left is delivered");
     let expected = format!(
-        "offsets 10 to 24 of {topic}/0, at most 15 records, had expired before they were read: publish their rows again, \
-         by a backfill or by verify with REPAIR=1, then discard this"
+        "offsets 10 to 24 of {topic}/0, at most 15 records, had expired before they were read: publish the rows again \
+         (rake replicates_to:backfill with NEW=1), and look for those that were deleted meanwhile"
     );
     let kept = || {
         scene.database.rows(

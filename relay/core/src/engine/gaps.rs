@@ -169,7 +169,7 @@ impl Engine {
         let plural = if records == 1 { "" } else { "s" };
         let error = format!(
             "offsets {from} to {} of {}/{}, at most {records} record{plural}, had expired before they were read: publish \
-             their rows again, by a backfill or by verify with REPAIR=1, then discard this",
+             the rows again (rake replicates_to:backfill with NEW=1), and look for those that were deleted meanwhile",
             to - 1,
             partition.topic,
             partition.number,
