@@ -9,7 +9,7 @@
 //! - [`went_back`]: versions that begin anew are no reason to drop it, but to hold the destination
 //! - [`unchanged`]: where that is asked for, it ends here if the consumer holds its content already
 //! - [`dispatch`]: its turn comes, and a request leaves, with others where the route sends batches ([`gather`])
-//! - [`attempt`]: the answer is judged; it ends, waits ([`decision`]) or is [`parked`]
+//! - [`attempt`]: the answer is judged ([`page`]); it ends, waits ([`decision`]) or is [`parked`]
 //! - [`journal`]: all of that becomes durable; then its offset ([`offsets`]) may be committed ([`upkeep`])
 //!
 //! [`configured`] is what becomes of all that when the settings change meanwhile.
@@ -31,6 +31,7 @@ mod lane;
 mod load;
 pub mod offsets;
 mod ownership;
+mod page;
 mod parked;
 pub mod rate;
 mod table;

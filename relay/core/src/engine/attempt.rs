@@ -5,18 +5,16 @@ use std::time::Duration;
 
 use super::decision::{self, Circumstances, Decision, Fault};
 use super::delivery::{Delivery, Failure, Owner};
-use super::dispatch::outgoing;
 use super::ending::{Acknowledged, LogLine};
 use super::event::RequestId;
 use super::lane::{Turn, Waiting};
 use super::ownership::parked;
+use super::page::{Page, outcome_of, pages, sign_of};
 use super::{Engine, Flight, Step, load};
 use crate::engine::breaker::{Sign, State};
 use crate::exchange::{ErrorClass, Exchange, HttpRequest};
 use crate::names::KeyHash;
-use crate::request::Sheet;
-use crate::rows::{ExchangeRow, Outcome, ParkedReason, ParkedState};
-use crate::settings::Route;
+use crate::rows::{ExchangeRow, ParkedReason, ParkedState};
 use crate::time::{Now, Timestamp};
 use crate::verdict::{self, Class, Question, Shape, Verdict};
 
@@ -406,52 +404,4 @@ pub(super) struct Attempt {
     retry_after: Option<Duration>,
     /// The same for all, so that those who failed together are due together.
     random: f64,
-}
-
-/// What came of one delivery of a request.
-struct Page {
-    /// Its error masked.
-    verdict: Verdict,
-    row: ExchangeRow,
-}
-
-fn pages(
-    route: &Route,
-    deliveries: &[Delivery],
-    verdicts: Vec<Verdict>,
-    http: &HttpRequest,
-    exchange: &Exchange,
-) -> Vec<Page> {
-    let outgoing: Vec<_> = deliveries.iter().map(outgoing).collect();
-    let sheet = Sheet::new(route, &outgoing, http, exchange);
-    let page = |(position, verdict): (usize, Verdict)| Page {
-        row: sheet.row(position, outcome_of(verdict.class)),
-        verdict: Verdict {
-            error: verdict.error.map(|error| sheet.error(&error)),
-            ..verdict
-        },
-    };
-    verdicts.into_iter().enumerate().map(page).collect()
-}
-
-fn outcome_of(class: Class) -> Outcome {
-    match class {
-        Class::Delivered => Outcome::Delivered,
-        Class::Stale { .. } => Outcome::Stale,
-        Class::Reject => Outcome::Rejected,
-        Class::Retry | Class::Suspect | Class::Endpoint | Class::Divide(_) => Outcome::Retryable,
-    }
-}
-
-fn sign_of(verdict: &Verdict) -> Sign {
-    match verdict.class {
-        _ if verdict.opens_breaker_at_once() => Sign::Unreachable,
-        Class::Endpoint => Sign::Failing,
-        Class::Suspect => Sign::Unclear,
-        Class::Delivered
-        | Class::Stale { .. }
-        | Class::Reject
-        | Class::Retry
-        | Class::Divide(_) => Sign::Alive,
-    }
 }
