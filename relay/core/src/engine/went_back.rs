@@ -177,3 +177,21 @@ fn comparison(delivery: &Delivery, known: &Known) -> String {
         rfc3339(known.committed_at)
     )
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_several_versions_that_make_one_stale_the_last_committed_speaks() {
+        let known = |version, second| Known {
+            version,
+            committed_at: Timestamp::UNIX_EPOCH + Duration::from_secs(second),
+        };
+        let all = [known(7, 30), known(9, 10), known(8, 40), known(4, 90)];
+        let found = |version| overtaken_by(version, all).map(|known| known.version);
+        assert_eq!(found(5), Some(8), "not the highest, nor one that is lower");
+        assert_eq!(found(9), Some(9), "an equal one counts");
+        assert_eq!(found(10), None);
+    }
+}
