@@ -143,3 +143,33 @@ fn of_two_relays_with_one_name_the_older_says_so_and_ends() {
     });
     assert!(newer.terminate(Duration::from_secs(30)).success());
 }
+
+#[test]
+fn a_relay_whose_name_was_taken_in_one_group_gives_up_its_part_of_the_others_and_ends() {
+    let scene = Scene::new();
+    let endpoint = StubServer::accepting();
+    let producer = Producer::new();
+    for destination in ["billing", "search"] {
+        let topic = scene.create_topic("monolith", destination, "Vehicle", 2);
+        publish(&producer, &topic, 1..=10);
+    }
+    let billing = RelayConfig::new(&scene).destination("billing", &endpoint.url(), "");
+    let both = billing.clone().destination("search", &endpoint.url(), "");
+    let mut older = RelayProcess::start_ready(RELAY, both);
+    wait_until(
+        "the older one to deliver both",
+        Duration::from_secs(60),
+        || endpoint.count() >= 20,
+    );
+
+    let _newer = RelayProcess::start_ready(RELAY, billing.replica("relay-1"));
+    let ended = older.wait_for_exit(Duration::from_secs(30));
+    assert_eq!(ended.code(), Some(1));
+    assert!(
+        older
+            .output()
+            .contains("two replicas must not share relay.name"),
+        "{}",
+        older.output()
+    );
+}

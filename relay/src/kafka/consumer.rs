@@ -302,12 +302,24 @@ impl Consumer {
         health.lag.iter().map(of).collect()
     }
 
-    /// Leaves the loop: revoked partitions are given up at once from here on. A static member stays in the group until
-    /// its session ends, and takes its partitions again when it returns before.
+    /// Leaves the group, and returns when that is done. A static member stays in the group until its session ends, and takes
+    /// its partitions again when it returns before.
     pub fn close(self) {
+        drop(self);
+    }
+}
+
+/// librdkafka closes, and polls until every partition has been given up. Also of a consumer that goes because another one
+/// failed: nobody drains any more, and who waits for a drain would wait for ever.
+impl Drop for Consumer {
+    fn drop(&mut self) {
         self.inner.context().close();
-        // Dropping closes, and polls until that is done.
-        drop(self.inner);
+        let leaving = std::mem::take(&mut self.leaving);
+        if !leaving.is_empty()
+            && let Err(error) = self.inner.incremental_unassign(&list_of(&leaving))
+        {
+            warn!(group = self.group, %error, "cannot give up partitions");
+        }
     }
 }
 
