@@ -16,6 +16,7 @@ mod pauses;
 mod ranges;
 mod replicas;
 mod streams;
+mod unsure;
 mod upkeep;
 
 use std::sync::{Arc, Mutex, PoisonError};
@@ -23,7 +24,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use relay_core::names::{DeliveryId, KeyHash, Partition, Stream};
-use relay_core::rows::{Batch, Held, LedgerEntry, ParkedEntry, ParkedRow};
+use relay_core::rows::{AttemptRow, Batch, Held, LedgerEntry, ParkedEntry, ParkedRow};
 use relay_core::time::Timestamp;
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{Connection, PgConnection, PgPool};
@@ -31,6 +32,7 @@ use sqlx::{Connection, PgConnection, PgPool};
 use self::moment::Moment;
 use self::ranges::Ranges;
 use self::streams::Streams;
+use self::unsure::Unsure;
 use super::attempt::{Attempt, AttemptCursor, AttemptFilter};
 use super::audit::Audit;
 use super::bisect::{self, Transact};
@@ -57,6 +59,7 @@ pub(super) struct PostgresStore {
     streams: Streams,
     ranges: Mutex<Option<(Timestamp, Arc<Ranges>)>>,
     bodies: Mutex<BodyEncoder>,
+    unsure: Unsure,
 }
 
 impl PostgresStore {
@@ -72,11 +75,13 @@ impl PostgresStore {
             streams: Streams::default(),
             ranges: Mutex::new(None),
             bodies: Mutex::new(BodyEncoder::new(open.compress)),
+            unsure: Unsure::default(),
             open: open.clone(),
         })
     }
 
-    /// Writes a batch in one transaction.
+    /// Writes a batch in one transaction. The log comes last: of a batch that is written again, the first try may still be
+    /// at its commit, which the ledger's and the parked rows wait for.
     async fn write_whole(
         &self,
         connection: &mut PgConnection,
@@ -84,10 +89,6 @@ impl PostgresStore {
     ) -> Result<(), Trouble> {
         let streams = self.streams.number(connection, batch).await?;
         let mut transaction = connection.begin().await?;
-        if !batch.attempts.is_empty() {
-            let encoded = self.encode(&mut transaction, batch).await?;
-            log::copy_rows(&mut transaction, &encoded).await?;
-        }
         let acknowledged = reduce::ledger(&batch.ledger);
         ledger::raise_versions(&mut transaction, &acknowledged, &streams).await?;
         let marks = reduce::watermarks(&batch.watermarks);
@@ -95,6 +96,16 @@ impl PostgresStore {
         let parked = reduce::parked(&batch.parked);
         parked::delete_ended(&mut transaction, &parked.removed).await?;
         parked::upsert(&mut transaction, &parked.kept).await?;
+        let replica = &self.open.replica;
+        let missing = self
+            .unsure
+            .missing(&mut transaction, &batch.attempts, replica);
+        let missing = missing.await?;
+        let attempts = missing.as_ref().unwrap_or(&batch.attempts);
+        if !attempts.is_empty() {
+            let encoded = self.encode(&mut transaction, attempts).await?;
+            log::copy_rows(&mut transaction, &encoded).await?;
+        }
         transaction.commit().await?;
         Ok(())
     }
@@ -102,7 +113,7 @@ impl PostgresStore {
     async fn encode(
         &self,
         connection: &mut PgConnection,
-        batch: &Batch,
+        attempts: &[AttemptRow],
     ) -> Result<Vec<u8>, Trouble> {
         let now = ranges::find_now(connection).await?;
         let ranges = self.ranges(connection, now).await?;
@@ -112,7 +123,7 @@ impl PostgresStore {
             replica: &self.open.replica,
         };
         let mut bodies = self.bodies.lock().unwrap_or_else(PoisonError::into_inner);
-        Ok(log::encode(&batch.attempts, &stamp, &mut bodies)?)
+        Ok(log::encode(attempts, &stamp, &mut bodies)?)
     }
 
     async fn ranges(
@@ -162,7 +173,12 @@ impl Store for PostgresStore {
         if batch.is_empty() {
             return Ok(());
         }
-        bisect::keep(self, batch).await
+        let answer = bisect::keep(self, batch).await;
+        match answer {
+            Ok(()) => self.unsure.forget(batch),
+            Err(_) => self.unsure.remember(batch),
+        }
+        answer
     }
 
     async fn load_partition(

@@ -5,6 +5,7 @@ mod databases;
 mod rows;
 
 mod admin;
+mod broken_off;
 mod keeping;
 mod migrating;
 mod partitions;
