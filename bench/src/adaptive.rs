@@ -226,5 +226,6 @@ fn report(kind: Kind, adaptive: &Seen, fixed: &Seen, seconds: u64) -> Report {
             value: without,
             ratio: value / without,
         }),
+        against: None,
     }
 }

@@ -145,5 +145,6 @@ fn report(milliseconds: &[f64], records: u64, rate: u64, cpu: f64, resident_byte
             "partitions": PARTITIONS, "concurrency": CONCURRENCY, "store": "postgres", "from": "COMMIT in Rails",
         }),
         baseline: None,
+        against: None,
     }
 }

@@ -40,6 +40,9 @@ enum Benchmark {
         /// The release build of replicates-relay.
         #[arg(long)]
         relay: PathBuf,
+        /// Another build of it, measured in turns with that one, on the same records.
+        #[arg(long)]
+        against: Option<PathBuf>,
         #[arg(long, default_value_t = 500_000)]
         records: u64,
     },
@@ -48,6 +51,9 @@ enum Benchmark {
         /// The release build of replicates-relay.
         #[arg(long)]
         relay: PathBuf,
+        /// Another build of it, measured in turns with that one, on the same records.
+        #[arg(long)]
+        against: Option<PathBuf>,
         #[arg(long, default_value_t = 500_000)]
         records: u64,
     },
@@ -90,22 +96,25 @@ enum Benchmark {
 
 fn main() -> anyhow::Result<()> {
     let line = match Arguments::parse().benchmark {
-        Benchmark::Relay { relay, records } => {
-            serde_json::to_string(&relay::run(&relay, records, None)?)?
-        }
-        Benchmark::RelayBatch { relay, records } => {
-            serde_json::to_string(&relay::run(&relay, records, Some(BATCH_RECORDS))?)?
+        Benchmark::Relay {
+            relay,
+            against,
+            records,
+        } => lines(&relay::run(&relay, against.as_deref(), records, None)?)?,
+        Benchmark::RelayBatch {
+            relay,
+            against,
+            records,
+        } => {
+            let batch = Some(BATCH_RECORDS);
+            lines(&relay::run(&relay, against.as_deref(), records, batch)?)?
         }
         Benchmark::Latency {
             relay,
             rate,
             seconds,
         } => serde_json::to_string(&latency::run(&relay, rate, seconds)?)?,
-        Benchmark::Adaptive { relay, seconds } => {
-            let reports = adaptive::run(&relay, seconds)?;
-            let lines: Result<Vec<_>, _> = reports.iter().map(serde_json::to_string).collect();
-            lines?.join("\n")
-        }
+        Benchmark::Adaptive { relay, seconds } => lines(&adaptive::run(&relay, seconds)?)?,
         Benchmark::Floor {
             address,
             request,
@@ -115,4 +124,9 @@ fn main() -> anyhow::Result<()> {
     };
     writeln!(std::io::stdout(), "{line}")?;
     Ok(())
+}
+
+fn lines(reports: &[report::Report]) -> anyhow::Result<String> {
+    let lines: Result<Vec<_>, _> = reports.iter().map(serde_json::to_string).collect();
+    Ok(lines?.join("\n"))
 }

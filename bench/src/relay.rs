@@ -22,28 +22,163 @@ const STEP: u64 = 100_000;
 /// A relay that delivers nothing for so long has stopped.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// With `batch`, so many records may share a request.
-pub fn run(relay: &Path, records: u64, batch: Option<u64>) -> anyhow::Result<Report> {
+/// So often two builds work off the records, each of them.
+const ROUNDS: usize = 3;
+
+/// With `batch`, so many records may share a request. With `against`, that build of the relay takes turns with `relay`
+/// on the same records.
+pub fn run(
+    relay: &Path,
+    against: Option<&Path>,
+    records: u64,
+    batch: Option<u64>,
+) -> anyhow::Result<Vec<Report>> {
     ensure!(
         records > 0 && records.is_multiple_of(STEP),
         "records must be a multiple of {STEP}, not {records}"
     );
-    let scene = Scene::new();
-    publish(&scene, records);
-    let sink = Sink::start(|_| {})?;
-    let batching = batch.map(|records| format!("batch = {{ max_records = {records} }}"));
-    let lines = batching.unwrap_or_default();
-    let config = RelayConfig::new(&scene).destination(DESTINATION, &sink.url(), &lines);
-    let mut process = RelayProcess::start(relay, config);
-    let moments = watch(&sink, process.pid(), records)?;
-    check_log(&scene, records);
-    process.terminate(PATIENCE);
-    drop(process);
+    let topic = Scene::new();
+    publish(&topic, records);
+    let load = Load {
+        topic,
+        records,
+        batch,
+    };
+    let name = ["relay", "relay_batch"][usize::from(batch.is_some())];
+    let Some(against) = against else {
+        return Ok(vec![load.report(name, &[load.play(relay, None)?])]);
+    };
+    let defaults = defaults_of(against)?;
+    let (mut now, mut before) = (Vec::new(), Vec::new());
+    for round in 0..ROUNDS {
+        // The first of two has another machine than the second, so each is first in turn.
+        if round % 2 == 0 {
+            before.push(load.play(against, Some(&defaults))?);
+        }
+        now.push(load.play(relay, None)?);
+        if round % 2 == 1 {
+            before.push(load.play(against, Some(&defaults))?);
+        }
+    }
+    let name_before = ["relay, before", "relay_batch, before"][usize::from(batch.is_some())];
+    let before = load.report(name_before, &before);
+    let mut now = load.report(name, &now);
+    now.against = Some(Baseline {
+        name: before.name,
+        value: before.value,
+        ratio: now.value / before.value,
+    });
+    Ok(vec![before, now])
+}
 
-    let request = sink.largest_request();
-    let body_bytes = request.len() - head_length(&request)?;
-    let floor = measure_floor(&request, records.min(2 * STEP))?;
-    Ok(report(&moments, records, batch, body_bytes, floor))
+/// What a build says that it can be configured with.
+fn defaults_of(relay: &Path) -> anyhow::Result<String> {
+    let output = Command::new(relay)
+        .args(["config", "--defaults"])
+        .output()
+        .with_context(|| relay.display().to_string())?;
+    ensure!(
+        output.status.success(),
+        "{} config --defaults: {}",
+        relay.display(),
+        String::from_utf8_lossy(&output.stderr)
+    );
+    Ok(String::from_utf8(output.stdout)?)
+}
+
+/// What waits for a relay.
+struct Load {
+    topic: Scene,
+    records: u64,
+    batch: Option<u64>,
+}
+
+/// What a relay used that worked off a load.
+struct Round {
+    /// At its first record, and after each step.
+    moments: Vec<Usage>,
+    body_bytes: usize,
+    floor: f64,
+}
+
+impl Load {
+    /// With a group and a store of its own, so that a relay finds all records undelivered. `older` are the defaults of a
+    /// build that may not know every key.
+    fn play(&self, relay: &Path, older: Option<&str>) -> anyhow::Result<Round> {
+        let scene = Scene::new();
+        let sink = Sink::start(|_| {})?;
+        let batching = self
+            .batch
+            .map(|records| format!("batch = {{ max_records = {records} }}"));
+        let lines = batching.unwrap_or_default();
+        let mut config = RelayConfig::new(&scene).topics_of(&self.topic).destination(
+            DESTINATION,
+            &sink.url(),
+            &lines,
+        );
+        if let Some(defaults) = older {
+            config = config.for_older(defaults);
+        }
+        let mut process = RelayProcess::start(relay, config);
+        let moments = watch(&sink, &mut process, self.records)?;
+        check_log(&scene, self.records);
+        process.terminate(PATIENCE);
+        drop(process);
+
+        let request = sink.largest_request();
+        Ok(Round {
+            moments,
+            body_bytes: request.len() - head_length(&request)?,
+            floor: measure_floor(&request, self.records.min(2 * STEP))?,
+        })
+    }
+
+    fn report(&self, name: &'static str, rounds: &[Round]) -> Report {
+        let ends = |round: &Round| (round.moments[0], round.moments[round.moments.len() - 1]);
+        let cpu = |round: &Round| {
+            let (first, last) = ends(round);
+            last.cpu_us_per_record(&first, self.records)
+        };
+        let rate = |round: &Round| {
+            let (first, last) = ends(round);
+            last.records_per_second(&first, self.records)
+        };
+        let steps: Vec<_> = rounds
+            .iter()
+            .flat_map(|round| round.moments.windows(2))
+            .map(|pair| pair[1].cpu_us_per_record(&pair[0], STEP))
+            .collect();
+        let value = mean(rounds.iter().map(cpu));
+        let floor = mean(rounds.iter().map(|round| round.floor));
+        let last = &rounds[rounds.len() - 1];
+        Report {
+            name,
+            unit: "us_per_record",
+            value,
+            min: quantile(&steps, 0.0),
+            median: quantile(&steps, 0.5),
+            p99: quantile(&steps, 0.99),
+            samples: steps.len(),
+            records: self.records,
+            cpu_us_per_record: value,
+            records_per_second: mean(rounds.iter().map(rate)),
+            memory_bytes: last.moments[1..]
+                .iter()
+                .map(|moment| moment.resident_bytes)
+                .collect(),
+            settings: json!({
+                "partitions": PARTITIONS, "concurrency": CONCURRENCY, "body_bytes": last.body_bytes,
+                "batch_max_records": self.batch.unwrap_or(1), "store": "postgres", "log_body": "failures",
+                "rounds": rounds.iter().map(cpu).collect::<Vec<_>>(),
+            }),
+            baseline: Some(Baseline {
+                name: "http_floor",
+                value: floor,
+                ratio: value / floor,
+            }),
+            against: None,
+        }
+    }
 }
 
 fn publish(scene: &Scene, records: u64) {
@@ -56,22 +191,23 @@ fn publish(scene: &Scene, records: u64) {
 }
 
 /// The relay at its first record, and after each step.
-fn watch(sink: &Sink, pid: u32, records: u64) -> anyhow::Result<Vec<Usage>> {
+fn watch(sink: &Sink, relay: &mut RelayProcess, records: u64) -> anyhow::Result<Vec<Usage>> {
     let mut moments = Vec::new();
     let mut progress = (0, Instant::now());
     let mut next = 1;
     while next <= records {
         let count = sink.count();
         if count >= next {
-            moments.push(Usage::of(pid)?);
+            moments.push(Usage::of(relay.pid())?);
             next = if next == 1 { STEP } else { next + STEP };
         }
         if count > progress.0 {
             progress = (count, Instant::now());
         }
         ensure!(
-            progress.1.elapsed() < PATIENCE,
-            "the relay stopped after {count} records"
+            progress.1.elapsed() < PATIENCE && relay.ended().is_none(),
+            "the relay stopped after {count} records:\n{}",
+            relay.output()
         );
         std::thread::sleep(Duration::from_millis(1));
     }
@@ -132,46 +268,8 @@ pub fn head_length(request: &[u8]) -> anyhow::Result<usize> {
     Ok(end.context("a request without an end of its head")? + 4)
 }
 
-fn report(
-    moments: &[Usage],
-    records: u64,
-    batch: Option<u64>,
-    body_bytes: usize,
-    floor: f64,
-) -> Report {
-    let (first, last) = (&moments[0], &moments[moments.len() - 1]);
-    let steps: Vec<_> = moments
-        .windows(2)
-        .map(|pair| pair[1].cpu_us_per_record(&pair[0], STEP))
-        .collect();
-    let value = last.cpu_us_per_record(first, records);
-    Report {
-        name: if batch.is_some() {
-            "relay_batch"
-        } else {
-            "relay"
-        },
-        unit: "us_per_record",
-        value,
-        min: quantile(&steps, 0.0),
-        median: quantile(&steps, 0.5),
-        p99: quantile(&steps, 0.99),
-        samples: steps.len(),
-        records,
-        cpu_us_per_record: value,
-        records_per_second: last.records_per_second(first, records),
-        memory_bytes: moments[1..]
-            .iter()
-            .map(|moment| moment.resident_bytes)
-            .collect(),
-        settings: json!({
-            "partitions": PARTITIONS, "concurrency": CONCURRENCY, "body_bytes": body_bytes,
-            "batch_max_records": batch.unwrap_or(1), "store": "postgres", "log_body": "failures",
-        }),
-        baseline: Some(Baseline {
-            name: "http_floor",
-            value: floor,
-            ratio: value / floor,
-        }),
-    }
+fn mean(values: impl ExactSizeIterator<Item = f64>) -> f64 {
+    #[expect(clippy::cast_precision_loss, reason = "a handful of rounds")]
+    let count = values.len() as f64;
+    values.sum::<f64>() / count
 }

@@ -20,6 +20,9 @@ pub struct Report {
     pub memory_bytes: Vec<u64>,
     pub settings: Value,
     pub baseline: Option<Baseline>,
+    /// The same of another build, in the same run.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub against: Option<Baseline>,
 }
 
 /// What `value` is held against, measured in the same run.

@@ -2,6 +2,7 @@
 
 mod config;
 pub mod http;
+mod older;
 
 use std::fs::File;
 use std::path::{Path, PathBuf};

@@ -3,6 +3,7 @@
 use std::fmt::Write;
 use std::net::SocketAddr;
 
+use super::older;
 use crate::port::free_port;
 use crate::scene::Scene;
 use crate::services::services;
@@ -20,6 +21,8 @@ pub struct RelayConfig {
     store: String,
     admin: SocketAddr,
     rest: String,
+    /// The defaults of an older build, when it is for one.
+    older: Option<String>,
 }
 
 impl RelayConfig {
@@ -36,7 +39,23 @@ impl RelayConfig {
             store: String::new(),
             admin: SocketAddr::from(([127, 0, 0, 1], free_port())),
             rest: String::new(),
+            older: None,
         }
+    }
+
+    /// The topics of another scene.
+    #[must_use]
+    pub fn topics_of(mut self, scene: &Scene) -> Self {
+        self.topic_prefix = scene.topic_prefix();
+        self
+    }
+
+    /// For an older build, which refuses keys that are newer than it is: those that its `config --defaults` does not
+    /// name are left out. What a destination says stays.
+    #[must_use]
+    pub fn for_older(mut self, defaults: &str) -> Self {
+        self.older = Some(defaults.into());
+        self
     }
 
     /// Another replica of the same relay: its own name and port.
@@ -115,13 +134,18 @@ impl RelayConfig {
             store,
             admin,
             rest,
+            older,
         } = self;
-        format!(
+        let text = format!(
             "[relay]\nname = {name:?}\n{relay}\
              [kafka]\nbrokers = [{brokers:?}]\ntopic_prefix = {topic_prefix:?}\ngroup_prefix = {group_prefix:?}\n{kafka}\
              [store]\nurl = {store_url:?}\n{store}\
              [admin]\nlisten = \"{admin}\"\n\
              [defaults.egress]\nallow = [\"127.0.0.0/8\", \"::1/128\"]\n{rest}"
-        )
+        );
+        match older {
+            Some(defaults) => older::without_unknown_keys(&text, defaults),
+            None => text,
+        }
     }
 }
