@@ -8,6 +8,7 @@
 //! - [`policies`]: how topics keep their records
 //! - [`start`]: where a group that never had offsets begins
 //! - [`strays`]: partitions that nobody owns
+//! - [`unread`]: the oldest records that a group has not read, for people
 //!
 //! Three rules keep the promises here. A partition that is wanted back is given up only when it has been drained:
 //! `incremental_unassign` waits for that. A commit that must not be lost is made before that call. And a consumer that
@@ -20,15 +21,17 @@ mod policies;
 mod recent;
 mod start;
 mod strays;
+mod unread;
 
 use rdkafka::error::KafkaError;
 
 pub use bounds::{Found, Question, find_bounds};
 pub use consumer::{Arrival, Consumer};
 pub use partitions::{Counted, watch_partitions};
-pub use policies::{Policies, Policy, watch_policies};
+pub use policies::{Policies, Policy, describe, watch_policies};
 pub use recent::{RecentFailure, recent};
 pub use strays::Strays;
+pub use unread::unread_before;
 
 /// Why a consumer cannot go on.
 #[derive(Debug, thiserror::Error)]

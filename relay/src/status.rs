@@ -43,8 +43,19 @@ pub struct DestinationStatus {
     pub kafka_lag_seconds: f64,
     /// Records between the committed offset and the end, of the partitions that this replica owns.
     pub kafka_lag: Vec<(Partition, u64)>,
+    /// Partitions of this replica whose oldest unread record Kafka will soon delete.
+    pub expiring: Vec<Expiring>,
     pub in_flight: u32,
     pub concurrency_limit: u32,
+}
+
+/// A partition whose oldest unread record has used up most of its time.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Expiring {
+    pub partition: Partition,
+    pub age: Duration,
+    /// Of the topic: an older record is deleted, read or not.
+    pub retention: Duration,
 }
 
 impl DestinationStatus {
@@ -57,6 +68,7 @@ impl DestinationStatus {
             lag_target: None,
             kafka_lag_seconds: 0.0,
             kafka_lag: Vec::new(),
+            expiring: Vec::new(),
             in_flight: 0,
             concurrency_limit,
         }

@@ -89,6 +89,18 @@ async fn describe(
             })
         })
         .collect();
+    let expiring: Vec<_> = own
+        .expiring
+        .iter()
+        .map(|expiring| {
+            json!({
+                "topic": *expiring.partition.topic,
+                "partition": expiring.partition.number,
+                "age_seconds": expiring.age.as_secs_f64(),
+                "retention_seconds": expiring.retention.as_secs_f64(),
+            })
+        })
+        .collect();
     let group = together(&context.config().relay.name, name, own, replicas);
     Ok(json!({
         "name": name,
@@ -98,6 +110,7 @@ async fn describe(
         "lag_seconds": group.lag_seconds,
         "kafka_lag_seconds": own.kafka_lag_seconds,
         "kafka_lag_records": own.kafka_lag_records(),
+        "expiring": expiring,
         "in_flight": group.in_flight,
         "concurrency_limit": own.concurrency_limit,
         "undelivered": {

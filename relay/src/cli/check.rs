@@ -1,6 +1,7 @@
 //! `check`: tests what the configuration points at, and sends no record.
 
 mod certificates;
+mod expiry;
 mod kafka;
 mod report;
 

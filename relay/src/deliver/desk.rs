@@ -261,11 +261,12 @@ impl Desk {
         tasks: &mut Vec<keeper::Job>,
     ) -> DestinationStatus {
         let view = self.engine.view(now.monotonic);
-        let status = self.outlook.status(&view, self.consumer.lag(), now);
+        let expiring = self.expiry.look(&self.settings.name, &self.engine, now);
+        let lag = self.consumer.lag();
+        let status = self.outlook.status(&view, lag, expiring, now);
         let mut ask = |task| tasks.push(keeper::Job { destination, task });
         let partitions = self.engine.owned_partitions();
         self.consumer.commit_again(&partitions, now.monotonic);
-        self.expiry.look(&self.settings.name, &self.engine, now);
         if !self.is_done {
             ask(Task::FindWishes {
                 destination: self.settings.name.clone(),

@@ -9,6 +9,7 @@ use relay_core::time::{Now, Timestamp};
 use tracing::warn;
 
 use crate::kafka::Policy;
+use crate::status::Expiring;
 
 /// How often it is said of a topic.
 const INTERVAL: Duration = Duration::from_secs(600);
@@ -25,29 +26,40 @@ impl Expiry {
         self.topics = topics;
     }
 
-    /// Looks whether the oldest record that waits has used up half of its time.
-    pub fn look(&mut self, destination: &str, engine: &Engine, now: Now) {
-        for (partition, oldest) in engine.oldest_unread() {
-            let policy = self.topics.get(&partition.topic);
-            let Some(retention) = policy.and_then(|policy| policy.retention) else {
-                continue;
-            };
+    /// Where the oldest record that waits has used up half of its time; said of a topic now and then.
+    pub fn look(&mut self, destination: &str, engine: &Engine, now: Now) -> Vec<Expiring> {
+        let topics = &self.topics;
+        let expiring = engine.oldest_unread().filter_map(|(partition, oldest)| {
+            let policy = topics.get(&partition.topic)?;
             let age = age(oldest, now);
-            let said_at = self.said_at.get(&partition.topic);
-            let was_said = said_at.is_some_and(|at| now.monotonic.saturating_sub(*at) < INTERVAL);
-            if age < retention / 2 || was_said {
-                continue;
-            }
-            self.said_at.insert(partition.topic.clone(), now.monotonic);
-            warn!(
-                destination,
-                topic = &*partition.topic,
-                partition = partition.number,
-                age_seconds = age.as_secs(),
-                retention_seconds = retention.as_secs(),
-                "the oldest record that waits is about to expire; raise the topic's retention.ms, or let the destination go on"
-            );
+            (age >= policy.warning_age()?).then_some(Expiring {
+                partition: partition.clone(),
+                age,
+                retention: policy.retention?,
+            })
+        });
+        let expiring: Vec<_> = expiring.collect();
+        for one in &expiring {
+            self.say(destination, one, now);
         }
+        expiring
+    }
+
+    fn say(&mut self, destination: &str, expiring: &Expiring, now: Now) {
+        let topic = &expiring.partition.topic;
+        let said_at = self.said_at.get(topic);
+        if said_at.is_some_and(|at| now.monotonic.saturating_sub(*at) < INTERVAL) {
+            return;
+        }
+        self.said_at.insert(topic.clone(), now.monotonic);
+        warn!(
+            destination,
+            topic = &**topic,
+            partition = expiring.partition.number,
+            age_seconds = expiring.age.as_secs(),
+            retention_seconds = expiring.retention.as_secs(),
+            "the oldest record that waits is about to expire; raise the topic's retention.ms, or let the destination go on"
+        );
     }
 }
 

@@ -11,7 +11,7 @@ use relay_core::time::{Now, Timestamp};
 use tracing::error;
 
 use crate::metrics::{HeldFor, Metrics};
-use crate::status::DestinationStatus;
+use crate::status::{DestinationStatus, Expiring};
 use crate::store::{ReplicaRow, ReplicaState};
 
 /// How often the store is told.
@@ -50,6 +50,7 @@ impl Outlook {
         &mut self,
         view: &View,
         kafka_lag: Vec<(Partition, u64)>,
+        expiring: Vec<Expiring>,
         now: Now,
     ) -> DestinationStatus {
         let since = self
@@ -76,6 +77,7 @@ impl Outlook {
             lag_target: Some(self.settings.lag_target),
             kafka_lag_seconds: age(view.oldest_open),
             kafka_lag,
+            expiring,
             in_flight: u32::try_from(view.in_flight).unwrap_or(u32::MAX),
             concurrency_limit: u32::try_from(view.concurrency_limit).unwrap_or(u32::MAX),
         }

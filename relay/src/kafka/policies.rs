@@ -5,7 +5,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rdkafka::admin::{AdminClient, AdminOptions, ResourceSpecifier};
+use rdkafka::admin::{AdminClient, AdminOptions, ConfigResourceResult, ResourceSpecifier};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::error::KafkaError;
 use tokio::sync::mpsc;
@@ -30,6 +30,13 @@ pub struct Policy {
     pub is_compacted: bool,
     /// None: for ever.
     pub retention: Option<Duration>,
+}
+
+impl Policy {
+    /// The age of an unread record from which on somebody is warned of its end: half of its time. None: never.
+    pub fn warning_age(&self) -> Option<Duration> {
+        self.retention.map(|retention| retention / 2)
+    }
 }
 
 /// The topics of a destination.
@@ -108,19 +115,29 @@ async fn look(admin: &Admin, served: &[(usize, TopicsOf)]) -> Result<Vec<Policie
         .filter(|topic| served.iter().any(|(_, topics)| topics.has(topic)))
         .collect();
     let described = describe(admin, &names).await?;
+    let described: Vec<_> = described
+        .into_iter()
+        .filter_map(|(topic, policy)| Some((topic, policy.ok()?)))
+        .collect();
     let of = |(destination, topics): &(usize, TopicsOf)| Policies {
         destination: *destination,
         topics: described
             .iter()
             .filter(|(topic, _)| topics.has(topic))
-            .map(|(topic, policy)| (topic.clone(), *policy))
+            .cloned()
             .collect(),
     };
     Ok(served.iter().map(of).collect())
 }
 
-/// The policies of topics; of one that the broker does not describe nothing is known.
-async fn describe(admin: &Admin, names: &[&str]) -> Result<Vec<(Arc<str>, Policy)>, KafkaError> {
+/// The policies of topics, or what the broker says instead.
+///
+/// # Errors
+/// When the brokers do not answer in time.
+pub async fn describe(
+    admin: &AdminClient<DefaultClientContext>,
+    names: &[&str],
+) -> Result<Vec<(Arc<str>, Result<Policy, String>)>, KafkaError> {
     if names.is_empty() {
         return Ok(vec![]);
     }
@@ -130,19 +147,21 @@ async fn describe(admin: &Admin, names: &[&str]) -> Result<Vec<(Arc<str>, Policy
         .collect();
     let options = AdminOptions::new().request_timeout(Some(ANSWER_TIMEOUT));
     let described = admin.describe_configs(&wanted, &options).await?;
-    let policy = |(name, resource): (&&str, rdkafka::admin::ConfigResourceResult)| {
-        let resource = resource.ok()?;
-        let entries = resource.entry_map();
-        let value = |key| entries.get(key).and_then(|entry| entry.value.clone());
-        let cleanup = value("cleanup.policy")?;
-        let retention = value("retention.ms").and_then(|text| text.parse().ok());
-        let is_compacted = cleanup.split(',').any(|part| part.trim() == "compact");
-        let policy = Policy {
-            is_compacted,
-            // Minus one means for ever.
-            retention: retention.map(Duration::from_millis),
-        };
-        Some((Arc::from(*name), policy))
-    };
-    Ok(names.iter().zip(described).filter_map(policy).collect())
+    let described = names.iter().zip(described);
+    Ok(described
+        .map(|(name, resource)| (Arc::from(*name), policy(resource)))
+        .collect())
+}
+
+fn policy(resource: ConfigResourceResult) -> Result<Policy, String> {
+    let resource = resource.map_err(|code| code.to_string())?;
+    let entries = resource.entry_map();
+    let value = |key| entries.get(key).and_then(|entry| entry.value.clone());
+    let cleanup = value("cleanup.policy").ok_or("the broker does not tell its cleanup.policy")?;
+    let retention = value("retention.ms").and_then(|text| text.parse().ok());
+    Ok(Policy {
+        is_compacted: cleanup.split(',').any(|part| part.trim() == "compact"),
+        // Minus one means for ever.
+        retention: retention.map(Duration::from_millis),
+    })
 }

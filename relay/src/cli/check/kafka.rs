@@ -1,17 +1,19 @@
 //! Kafka and its topics, as `check` sees them.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, ResourceSpecifier, TopicReplication};
+use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::metadata::Metadata;
 use relay_core::names::Stream;
 use relay_core::settings::Destination;
 
+use super::expiry;
 use super::report::Report;
 use crate::cli::failure::Failure;
 use crate::config::Config;
+use crate::kafka::describe;
 
 const TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -64,24 +66,39 @@ async fn check_topics(
     report: &mut Report<'_>,
 ) -> Result<(), Failure> {
     let (name, prefix) = (&*destination.name, &*config.kafka.topic_prefix);
-    let mut found = 0;
-    for (topic, partitions) in topics {
-        if Stream::of_topic(topic, prefix, name).is_none() {
-            continue;
+    let mut found: BTreeMap<_, _> = topics
+        .iter()
+        .map(|(topic, count)| (&**topic, *count))
+        .collect();
+    found.retain(|topic, _| Stream::of_topic(topic, prefix, name).is_some());
+    let names: Vec<_> = found.keys().copied().collect();
+    match describe(admin, &names).await {
+        Ok(described) => {
+            let mut policies = BTreeMap::new();
+            for (topic, policy) in described {
+                let partitions = found[&*topic];
+                match policy {
+                    Ok(policy) if policy.is_compacted => report.fail(
+                        name,
+                        &format!("{topic} is compacted, so Kafka could keep the older of two versions: set cleanup.policy=delete"),
+                    )?,
+                    Ok(policy) => {
+                        report.ok(name, &format!("{topic}, {partitions} partitions"))?;
+                        policies.insert(topic, (partitions, policy));
+                    }
+                    Err(error) => report.warn(name, &format!("{topic}: {error}"))?,
+                }
+            }
+            expiry::check(config, destination, &policies, report)?;
         }
-        found += 1;
-        match compaction(admin, topic).await {
-            Ok(false) => report.ok(name, &format!("{topic}, {partitions} partitions"))?,
-            Ok(true) => report.fail(
-                name,
-                &format!("{topic} is compacted, so Kafka could keep the older of two versions: set cleanup.policy=delete"),
-            )?,
-            Err(error) => report.warn(name, &format!("{topic}: {error}"))?,
-        }
+        Err(error) => report.warn(
+            name,
+            &format!("cannot look how its topics keep their records: {error}"),
+        )?,
     }
     let existing: BTreeSet<_> = topics.iter().map(|(topic, _)| topic.as_str()).collect();
     let expected = expected(destination, prefix);
-    if found == 0 && expected.is_empty() {
+    if found.is_empty() && expected.is_empty() {
         let pattern = format!("{prefix}<source>.{name}.<model>");
         report.warn(name, &format!("no topic {pattern} yet"))?;
     }
@@ -127,26 +144,6 @@ fn expected(destination: &Destination, prefix: &str) -> Vec<String> {
 
 fn collide(one: &str, other: &str) -> bool {
     one != other && one.replace('.', "_") == other.replace('.', "_")
-}
-
-async fn compaction(admin: &Admin, topic: &str) -> Result<bool, String> {
-    let wanted = [ResourceSpecifier::Topic(topic)];
-    let options = AdminOptions::new().request_timeout(Some(TIMEOUT));
-    let described = admin
-        .describe_configs(&wanted, &options)
-        .await
-        .map_err(|error| error.to_string())?;
-    let resource = described
-        .into_iter()
-        .next()
-        .ok_or("the broker does not describe it")?
-        .map_err(|code| code.to_string())?;
-    let policy = resource
-        .entry_map()
-        .get("cleanup.policy")
-        .and_then(|entry| entry.value.clone())
-        .unwrap_or_default();
-    Ok(policy.split(',').any(|part| part.trim() == "compact"))
 }
 
 async fn create(admin: &Admin, topic: &str) -> Result<(), String> {

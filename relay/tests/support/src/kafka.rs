@@ -1,7 +1,7 @@
 //! Topics, records on them, and how far a group has come.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use rdkafka::admin::{
     AdminClient, AdminOptions, AlterConfig, NewTopic, ResourceSpecifier, TopicReplication,
@@ -140,16 +140,20 @@ impl Producer {
 
     /// Publishes a record under its own key.
     pub fn send(&self, topic: &str, record: &Record) {
-        let headers = OwnedHeaders::new()
-            .insert(Header {
-                key: "content-type",
-                value: Some("application/x-protobuf"),
-            })
-            .insert(Header {
-                key: "schema-version",
-                value: Some("1"),
-            });
-        self.send_raw(topic, Some(record.key()), Some(&record.encode()), headers);
+        self.send_raw(topic, Some(record.key()), Some(&record.encode()), headers());
+    }
+
+    /// Publishes a record as if so much time had passed since.
+    pub fn send_aged(&self, topic: &str, record: &Record, age: Duration) {
+        let then = (SystemTime::now() - age)
+            .duration_since(SystemTime::UNIX_EPOCH)
+            .unwrap();
+        let value = record.encode();
+        let record = BaseRecord::to(topic)
+            .key(record.key())
+            .payload(&*value)
+            .headers(headers());
+        self.enqueue(record.timestamp(i64::try_from(then.as_millis()).unwrap()));
     }
 
     /// Publishes anything.
@@ -163,8 +167,12 @@ impl Producer {
         let mut record = BaseRecord::<str, [u8]>::to(topic).headers(headers);
         record.key = key;
         record.payload = value;
+        self.enqueue(record);
+    }
+
+    fn enqueue(&self, mut record: BaseRecord<'_, str, [u8]>) {
         while let Err((error, refused)) = self.producer.send(record) {
-            assert!(is_queue_full(&error), "{topic}: {error}");
+            assert!(is_queue_full(&error), "{}: {error}", refused.topic);
             self.producer.poll(Duration::from_millis(10));
             record = refused;
         }
@@ -191,6 +199,18 @@ impl Default for Producer {
     fn default() -> Self {
         Self::new()
     }
+}
+
+fn headers() -> OwnedHeaders {
+    OwnedHeaders::new()
+        .insert(Header {
+            key: "content-type",
+            value: Some("application/x-protobuf"),
+        })
+        .insert(Header {
+            key: "schema-version",
+            value: Some("1"),
+        })
 }
 
 fn is_queue_full(error: &KafkaError) -> bool {
