@@ -12,7 +12,8 @@
 //! - [`attempt`]: the answer is judged ([`page`]); it ends, waits ([`decision`]) or is [`parked`]
 //! - [`journal`]: all of that becomes durable; then its offset ([`offsets`]) may be committed ([`upkeep`])
 //!
-//! [`configured`] is what becomes of all that when the settings change meanwhile.
+//! [`configured`] is what becomes of all that when the settings change meanwhile, and [`moving`] what becomes of undelivered
+//! records when a topic gets more partitions.
 mod adaptive;
 mod attempt;
 pub mod breaker;
@@ -29,6 +30,7 @@ mod intake;
 pub mod journal;
 mod lane;
 mod load;
+pub mod moving;
 pub mod offsets;
 mod ownership;
 mod page;
@@ -49,6 +51,7 @@ use self::delivery::Delivery;
 pub use self::event::{Action, Event, KafkaRecord, RequestId};
 use self::journal::{FlushLimits, Journal};
 use self::lane::Lanes;
+use self::moving::{Census, Misplaced};
 use self::parked::Parked;
 use self::rate::Rate;
 use self::table::{Home, RouteState};
@@ -79,6 +82,9 @@ pub struct Engine {
     mode: Mode,
     homes: Vec<Home>,
     home_of: HashMap<Partition, usize>,
+    /// By topic.
+    census: HashMap<Arc<str>, Census>,
+    misplaced: Misplaced,
     routes: Vec<RouteState>,
     /// The route whose turn it is: none starves behind a busy one.
     next_route: usize,
@@ -143,6 +149,8 @@ impl Engine {
             mode: Mode::Running,
             homes: vec![],
             home_of: HashMap::new(),
+            census: HashMap::new(),
+            misplaced: Misplaced::default(),
             routes: vec![],
             next_route: 0,
             lanes: Lanes::default(),
@@ -192,7 +200,11 @@ impl Engine {
             Event::Refused { topics } => self.on_refused(&topics),
             Event::Resumed { at } => self.on_resumed(at, &step),
             Event::Counted { undelivered } => self.undelivered = undelivered,
-            Event::PartitionsCounted { partitions } => self.rate.count(partitions),
+            Event::PartitionsCounted { topics } => self.on_partitions_counted(topics, &step),
+            Event::PartitionsNoted { topic, change } => {
+                self.on_partitions_noted(&topic, change, now);
+            }
+            Event::Moved { entries, held } => self.on_moved(entries, &held, &step),
             Event::Answer {
                 request,
                 http,

@@ -5,6 +5,7 @@
 //!
 //! - [`names`]: keys, versions, delivery ids
 //! - [`settings`]: what a destination was told to do, validated
+//! - [`partitioner`]: which partition a key belongs to
 //! - [`egress`]: which addresses may be reached
 //! - [`record`]: a record as read from Kafka, checked, and its JSON
 //! - [`request`]: the HTTP request that carries it
@@ -23,6 +24,7 @@ pub mod engine;
 pub mod exchange;
 pub mod mask;
 pub mod names;
+pub mod partitioner;
 pub mod proto;
 pub mod record;
 pub mod request;

@@ -221,6 +221,33 @@ pub enum ParkedChange {
     Keep(Box<ParkedRow>),
     /// The delivery has ended; its log row is in the same batch.
     Remove(DeliveryId),
+    /// The key of this delivery belongs to another partition now, whose owner retries it from then on.
+    Move(DeliveryId, Move),
+}
+
+impl ParkedChange {
+    /// The delivery that changes.
+    pub fn id(&self) -> DeliveryId {
+        match self {
+            Self::Keep(row) => row.subject.id,
+            Self::Remove(id) | Self::Move(id, _) => *id,
+        }
+    }
+}
+
+/// From one partition of a topic to another. Repeated, it changes nothing: the row is not there any more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Move {
+    pub from: i32,
+    pub to: HomePartition,
+}
+
+/// The partition whose owner retries an undelivered record: the one it was read from, until the topic gets more of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct HomePartition {
+    pub number: i32,
+    /// How many there were when that was found; none where nobody knew.
+    pub of: Option<i32>,
 }
 
 /// An undelivered record as the store holds it.
@@ -240,14 +267,17 @@ pub struct ParkedRow {
     /// None for a record that took the place of a waiting one and was never tried itself.
     pub error_class: Option<ErrorClass>,
     pub error: String,
+    /// Where it was read.
     pub coordinates: Coordinates,
+    pub home: HomePartition,
 }
 
 impl ParkedRow {
+    /// Whose it is.
     pub fn partition(&self) -> Partition {
         Partition {
             topic: self.coordinates.topic.clone(),
-            number: self.coordinates.partition,
+            number: self.home.number,
         }
     }
 }
@@ -318,6 +348,15 @@ pub struct PartitionState {
     pub offset_max: Option<i64>,
 }
 
+/// The last change of a topic's partition count.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CountChange {
+    /// How many there were before.
+    pub before: i32,
+    /// How long ago the first replica saw it, by one clock for all.
+    pub age: Duration,
+}
+
 /// What Kafka knows of a partition.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Bounds {
@@ -336,5 +375,17 @@ pub struct ParkedEntry {
     pub charged: u32,
     pub committed_at: Option<Timestamp>,
     pub first_failed_at: Timestamp,
+    /// Where it was read.
     pub coordinates: Coordinates,
+    pub home: HomePartition,
+}
+
+impl ParkedEntry {
+    /// Whose it is.
+    pub fn partition(&self) -> Partition {
+        Partition {
+            topic: self.coordinates.topic.clone(),
+            number: self.home.number,
+        }
+    }
 }

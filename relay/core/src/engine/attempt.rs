@@ -244,7 +244,7 @@ impl Engine {
         let line = LogLine {
             home: delivery.place.home,
             subject: delivery.subject(),
-            coordinates: home.coordinates(delivery.place.offset),
+            coordinates: home.coordinates(delivery.place),
             attempted_at: attempt.attempted_at,
             attempt: delivery.tally.attempts + 1,
             cause: delivery.cause(),
@@ -380,7 +380,7 @@ impl Engine {
             }
             Some(waiting)
                 if waiting.turn == Turn::Ready
-                    && self.is_unchanged(&waiting.delivery, acknowledged) =>
+                    && self.is_unchanged(&waiting.delivery, acknowledged, step.now) =>
             {
                 return self.skip(&waiting.delivery, step.now);
             }

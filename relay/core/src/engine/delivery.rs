@@ -24,6 +24,8 @@ pub struct Delivery {
     pub company_max: usize,
     /// A person asked for this attempt.
     pub is_manual: bool,
+    /// It was read from another partition than that of its key: its other versions may be elsewhere.
+    pub is_misplaced: bool,
     pub first_failed_at: Option<Timestamp>,
     pub last_failure: Option<Failure>,
 }
@@ -60,9 +62,12 @@ impl Delivery {
 /// Where in Kafka it was read: a partition of the engine's table, and the offset.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Place {
+    /// The partition that it belongs to.
     pub home: usize,
-    /// The assignment of the partition during which it was read.
+    /// The assignment of that partition during which it was read.
     pub epoch: u32,
+    /// Where it was read: another partition when it was parked before the topic got more of them.
+    pub partition: i32,
     pub offset: i64,
 }
 

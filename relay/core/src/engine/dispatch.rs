@@ -115,7 +115,10 @@ impl Engine {
         if other.is_some() || self.routes[route].is_loading_probe {
             return other;
         }
-        if let Some(id) = self.parked.take_for_probe(route, step.now.monotonic, last) {
+        while let Some(id) = self.parked.take_for_probe(route, step.now.monotonic, last) {
+            if self.move_on(id, step.now) {
+                continue;
+            }
             self.routes[route].is_loading_probe = true;
             step.actions.push(Action::ReadParked { ids: vec![id] });
             return None;
@@ -215,6 +218,7 @@ impl Engine {
                 ids.extend(self.parked.take_due(route, step.now.monotonic, room));
             }
         }
+        ids.retain(|id| !self.move_on(*id, step.now));
         if !ids.is_empty() {
             step.actions.push(Action::ReadParked { ids });
         }

@@ -121,7 +121,7 @@ impl Engine {
             Unsent {
                 home: delivery.place.home,
                 subject: delivery.subject(),
-                coordinates: self.homes[delivery.place.home].coordinates(delivery.place.offset),
+                coordinates: self.homes[delivery.place.home].coordinates(delivery.place),
                 cause: delivery.cause(),
                 outcome: Outcome::Superseded,
                 flaw,
@@ -209,7 +209,8 @@ impl Engine {
     pub(super) fn keep(&mut self, delivery: &Delivery, state: ParkedState, now: Now) {
         let place = delivery.place;
         let subject = delivery.subject();
-        let coordinates = self.homes[place.home].coordinates(place.offset);
+        let coordinates = self.homes[place.home].coordinates(place);
+        let home = self.home_partition_of(delivery);
         let first_failed_at = delivery.first_failed_at.unwrap_or(now.wall);
         let (status, class, error, last_failed_at) = match &delivery.last_failure {
             Some(failure) => (
@@ -238,6 +239,7 @@ impl Engine {
             error_class: class,
             error,
             coordinates: coordinates.clone(),
+            home,
         };
         self.journal.keep(place.home, row, now.monotonic);
         let entry = ParkedEntry {
@@ -248,6 +250,7 @@ impl Engine {
             committed_at: Some(delivery.record.committed_at),
             first_failed_at,
             coordinates,
+            home,
         };
         self.remember_unwritten(place.home, entry, now);
         self.end_offsets(delivery);
@@ -263,7 +266,7 @@ impl Engine {
     ) {
         let now = step.now;
         let home = &self.homes[unread.place.home];
-        let coordinates = home.coordinates(unread.place.offset);
+        let coordinates = home.coordinates(unread.place);
         let subject = unread.subject(&home.stream, &coordinates, &quarantine);
         self.log_unsent(
             Unsent {
@@ -281,6 +284,7 @@ impl Engine {
             now,
         );
         let state = ParkedState::Quarantined;
+        let home = self.home_partition_at(unread.place);
         let readable = quarantine.readable.as_ref();
         let committed_at = readable.and_then(|readable| readable.committed_at);
         let row = ParkedRow {
@@ -296,6 +300,7 @@ impl Engine {
             error_class: Some(quarantine.class),
             error: quarantine.error,
             coordinates: coordinates.clone(),
+            home,
         };
         self.journal.keep(unread.place.home, row, now.monotonic);
         let entry = ParkedEntry {
@@ -306,6 +311,7 @@ impl Engine {
             committed_at,
             first_failed_at: now.wall,
             coordinates,
+            home,
         };
         self.remember_unwritten(unread.place.home, entry, now);
         self.end_offset(unread.owner, unread.place);
@@ -323,7 +329,7 @@ impl Engine {
             Unsent {
                 home: delivery.place.home,
                 subject: delivery.subject(),
-                coordinates: self.homes[delivery.place.home].coordinates(delivery.place.offset),
+                coordinates: self.homes[delivery.place.home].coordinates(delivery.place),
                 cause: delivery.cause(),
                 outcome: Outcome::Quarantined,
                 flaw: Some((failure.class, failure.error.clone())),

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::exchange::{Exchange, HttpRequest};
 use crate::names::{Coordinates, DeliveryId, KeyHash, Partition, Stream};
-use crate::rows::{Batch, Bounds, Held, ParkedEntry, ParkedRow, PartitionState};
+use crate::rows::{Batch, Bounds, CountChange, Held, ParkedEntry, ParkedRow, PartitionState};
 use crate::settings::Destination;
 use crate::time::Timestamp;
 
@@ -69,8 +69,18 @@ pub enum Event {
     Resumed { at: Timestamp },
     /// The store counted this destination's undelivered records.
     Counted { undelivered: u64 },
-    /// So many partitions does the destination have, over all replicas.
-    PartitionsCounted { partitions: usize },
+    /// So many partitions do the destination's topics have.
+    PartitionsCounted { topics: Vec<(Arc<str>, i32)> },
+    /// The store has noted how many partitions a topic has, and knows when that changed last, and how many there were before.
+    PartitionsNoted {
+        topic: Arc<str>,
+        change: Option<CountChange>,
+    },
+    /// Parked records have come to partitions of this replica, with what the ledger holds of their keys.
+    Moved {
+        entries: Vec<ParkedEntry>,
+        held: Vec<(KeyHash, Held)>,
+    },
     /// A request ended.
     Answer {
         request: RequestId,

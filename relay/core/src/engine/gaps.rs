@@ -177,6 +177,7 @@ impl Engine {
         let place = Place {
             home: index,
             epoch: home.epoch,
+            partition: partition.number,
             offset: from,
         };
         let unread = Unread {

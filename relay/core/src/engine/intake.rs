@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::delivery::{Delivery, Owner, Place, Tally};
 use super::ending::Unread;
 use super::event::KafkaRecord;
-use super::lane::{Lane, Turn, Waiting};
+use super::lane::{InFlight, Turn, Waiting};
 use super::ownership::parked;
 use super::parked::{Row, Wait};
 use super::table::Phase;
@@ -42,6 +42,7 @@ impl Engine {
         let place = Place {
             home: index,
             epoch: home.epoch,
+            partition: record.coordinates.partition,
             offset,
         };
         let raw = Raw {
@@ -52,7 +53,8 @@ impl Engine {
         };
         match Record::decode(&raw, &home.stream) {
             Ok(read) => {
-                let delivery = self.delivery_of(read, place, Owner::Kafka);
+                let mut delivery = self.delivery_of(read, place, Owner::Kafka);
+                self.note_if_misplaced(&mut delivery);
                 self.place(delivery, step.now);
             }
             Err(quarantine) => {
@@ -97,6 +99,7 @@ impl Engine {
         let place = Place {
             home,
             epoch: self.homes[home].epoch,
+            partition: row.coordinates.partition,
             offset: row.coordinates.offset,
         };
         match decode_again(&row, &self.homes[home].stream) {
@@ -152,6 +155,7 @@ impl Engine {
             instead_of: None,
             company_max: usize::MAX,
             is_manual: false,
+            is_misplaced: false,
             first_failed_at: None,
             last_failure: None,
         }
@@ -165,7 +169,10 @@ impl Engine {
         } = delivery.id;
         let lane = self.lanes.entry(key).or_default();
         let acknowledged = lane.acknowledged.map(|held| held.version);
-        let newest = newest_in_memory(lane, delivery.place).max(acknowledged);
+        let waiting = lane.waiting.as_ref();
+        let waiting = waiting.map(|waiting| waiting.delivery.id.version);
+        let in_flight = self.flight_of(key).map(|flight| flight.version);
+        let newest = waiting.max(in_flight).max(acknowledged);
         let is_known = |row: &&Row| match delivery.owner {
             Owner::Kafka => row.entry.subject.id.version >= version,
             // Its own row does not count.
@@ -192,7 +199,7 @@ impl Engine {
             let turn = match older.turn {
                 // A retry in place keeps its due time; what was found not to be stale frees what is newer, too.
                 Turn::At(_) | Turn::Ready => older.turn,
-                Turn::CheckingLedger => self.turn_of(&delivery),
+                Turn::CheckingLedger => self.turn_of(&delivery, now),
             };
             let overtaken = Known::from(&delivery);
             if older.turn == Turn::CheckingLedger && has_gone_back(&older.delivery, &overtaken) {
@@ -205,7 +212,7 @@ impl Engine {
         if let Some(due) = self.take_parked_place(&delivery, now) {
             return self.park_instead(&delivery, due, now);
         }
-        let turn = self.turn_of(&delivery);
+        let turn = self.turn_of(&delivery, now);
         self.wait_in_lane(delivery, turn);
     }
 
@@ -217,28 +224,33 @@ impl Engine {
         let waiting = lane
             .and_then(|lane| lane.waiting.as_ref())
             .map(|waiting| Known::from(&*waiting.delivery));
-        let flight = lane
-            .and_then(|lane| lane.in_flight)
-            .filter(|flight| flight.is_of(delivery.place))
-            .map(|flight| Known {
-                version: flight.version,
-                committed_at: flight.committed_at,
-            });
+        let flight = self.flight_of(key).map(|flight| Known {
+            version: flight.version,
+            committed_at: flight.committed_at,
+        });
         let parked = self.parked.of_key(key).iter().map(Known::from);
         let in_lane = [acknowledged, waiting, flight].into_iter().flatten();
         overtaken_by(delivery.id.version, in_lane.chain(parked))
     }
 
+    /// What is on its way of a key, if something becomes of it. Not what was sent in an earlier assignment: when that fails it
+    /// is forgotten, because the record is read again.
+    fn flight_of(&self, key: KeyHash) -> Option<InFlight> {
+        let flight = self.lanes.get(&key)?.in_flight?;
+        (self.homes[flight.home].epoch == flight.epoch).then_some(flight)
+    }
+
     /// Whether the ledger must be asked before this may be sent. Behind a request of its own key it learns enough.
-    fn turn_of(&mut self, delivery: &Delivery) -> Turn {
+    fn turn_of(&mut self, delivery: &Delivery, now: Now) -> Turn {
         let key = delivery.id.key_hash;
         let home = delivery.place.home;
         let flight = self.lanes.get(&key).and_then(|lane| lane.in_flight);
         let follows_own_flight = flight.is_some_and(|flight| flight.is_of(delivery.place));
-        let may_be_held = self.may_be_unchanged(delivery);
+        let is_asked_about =
+            self.may_be_unchanged(delivery) || self.may_be_elsewhere(delivery, now);
         let home = &mut self.homes[home];
         let cannot_be_stale = delivery.id.version > home.watermark;
-        if follows_own_flight || cannot_be_stale && !may_be_held {
+        if follows_own_flight || cannot_be_stale && !is_asked_about {
             return Turn::Ready;
         }
         home.lookups.waiting.push(key);
@@ -325,7 +337,7 @@ impl Engine {
             if overtaken.is_some() {
                 self.end_as_stale(delivery, overtaken, step.now);
                 self.drop_idle_lane(*key);
-            } else if self.is_unchanged(&delivery, held) {
+            } else if self.is_unchanged(&delivery, held, step.now) {
                 self.skip(&delivery, step.now);
             } else {
                 self.wait_in_lane(delivery, Turn::Ready);
@@ -369,15 +381,4 @@ fn decode_again(row: &ParkedRow, stream: &Stream) -> Result<Record, Quarantine> 
         traceparent: None,
     };
     Record::decode(&raw, stream)
-}
-
-/// The newest version of a lane that something becomes of. Not of a request that was sent in an earlier assignment: when it
-/// fails it is forgotten, because the record is read again.
-fn newest_in_memory(lane: &Lane, place: Place) -> Option<u64> {
-    let waiting = lane
-        .waiting
-        .as_ref()
-        .map(|waiting| waiting.delivery.id.version);
-    let flight = lane.in_flight.filter(|flight| flight.is_of(place));
-    waiting.max(flight.map(|flight| flight.version))
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::delivery::Place;
 use crate::names::{DeliveryId, KeyHash};
-use crate::rows::{AttemptRow, Batch, LedgerEntry, ParkedChange, ParkedRow, Watermark};
+use crate::rows::{AttemptRow, Batch, LedgerEntry, Move, ParkedChange, ParkedRow, Watermark};
 
 /// How many times `flush_rows` may wait in memory before sending stops.
 const BACKLOG_BATCHES: usize = 10;
@@ -118,6 +118,12 @@ impl Journal {
         self.filling.batch.parked.push(ParkedChange::Remove(id));
     }
 
+    /// Notes that an undelivered record belongs to another partition.
+    pub fn relocate(&mut self, home: usize, id: DeliveryId, to: Move, now: Duration) {
+        self.touch(home, now);
+        self.filling.batch.parked.push(ParkedChange::Move(id, to));
+    }
+
     /// Notes that Kafka need not bring a record back once this batch is durable.
     pub fn end(&mut self, place: Place) {
         self.filling.ends.offsets.push(place);
@@ -208,6 +214,12 @@ impl Journal {
     /// Whether a row of this delivery is in the batch that fills.
     pub fn keeps(&self, id: DeliveryId) -> bool {
         self.filling.ends.kept.contains(&id)
+    }
+
+    /// Whether a row of this delivery is not durable yet.
+    pub fn holds_row(&self, id: DeliveryId) -> bool {
+        let writing = self.writing.as_ref();
+        self.keeps(id) || writing.is_some_and(|writing| writing.ends.kept.contains(&id))
     }
 
     /// When [`Journal::take`] has something to say.

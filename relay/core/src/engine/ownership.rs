@@ -54,6 +54,7 @@ impl Engine {
         for entry in state.parked {
             self.remember(index, entry, step.now);
         }
+        self.move_rows_of(index, step.now);
         for record in early {
             self.on_record(record, step);
         }
@@ -61,7 +62,7 @@ impl Engine {
     }
 
     /// Enters an undelivered record of the store into the index.
-    fn remember(&mut self, home: usize, entry: ParkedEntry, now: Now) {
+    pub(super) fn remember(&mut self, home: usize, entry: ParkedEntry, now: Now) {
         self.index(home, entry, Wait::Due, now);
     }
 
@@ -91,11 +92,7 @@ impl Engine {
     /// A person asked for another attempt: the owner's index follows the store.
     pub(super) fn on_manual_retries(&mut self, entries: Vec<ParkedEntry>, step: &Step<'_>) {
         for entry in entries {
-            let partition = Partition {
-                topic: entry.coordinates.topic.clone(),
-                number: entry.coordinates.partition,
-            };
-            let Some(&home) = self.home_of.get(&partition) else {
+            let Some(&home) = self.home_of.get(&entry.partition()) else {
                 continue;
             };
             if !self.homes[home].is_owned() {

@@ -6,8 +6,10 @@ use std::time::Duration;
 
 use super::Engine;
 use super::breaker::Breaker;
+use super::delivery::Place;
 use super::event::{Action, KafkaRecord};
 use super::gaps::Gaps;
+use super::moving::Census;
 use super::offsets::Offsets;
 use crate::names::{Coordinates, KeyHash, Partition, Stream};
 use crate::settings::Route;
@@ -25,6 +27,7 @@ pub(super) struct Home {
     pub gaps: Gaps,
     /// The highest acknowledged version: a record above it cannot be stale.
     pub watermark: u64,
+    pub census: Census,
     /// Its topic must not be read.
     pub is_refused: bool,
     /// What Kafka was told last.
@@ -81,11 +84,12 @@ impl Home {
         matches!(self.phase, Phase::Owned)
     }
 
-    pub fn coordinates(&self, offset: i64) -> Coordinates {
+    /// Where in Kafka a record was read.
+    pub fn coordinates(&self, place: Place) -> Coordinates {
         Coordinates {
             topic: self.partition.topic.clone(),
-            partition: self.partition.number,
-            offset,
+            partition: place.partition,
+            offset: place.offset,
         }
     }
 
@@ -134,6 +138,7 @@ impl Engine {
             offsets: Offsets::default(),
             gaps: Gaps::default(),
             watermark: 0,
+            census: self.census_of(&partition.topic),
             is_refused: self.refused_topics.contains(&partition.topic),
             is_paused: true,
             flights: 0,

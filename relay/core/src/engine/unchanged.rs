@@ -32,12 +32,13 @@ impl Engine {
     }
 
     /// Whether the consumer is known to hold what a delivery would bring.
-    pub(super) fn is_unchanged(&self, delivery: &Delivery, held: Option<Held>) -> bool {
+    pub(super) fn is_unchanged(&self, delivery: &Delivery, held: Option<Held>, now: Now) -> bool {
         let Some(held) = held else { return false };
         self.may_be_unchanged(delivery)
             && is_same(delivery, held)
-            // An older version that is undelivered may have been tried.
+            // An older version that is undelivered may have been tried, here or in the partition that the key had before.
             && self.parked.of_key(delivery.id.key_hash).is_empty()
+            && self.knows_all_of(delivery, now)
     }
 
     /// Ends a delivery without sending it, as if it had been acknowledged.

@@ -127,6 +127,8 @@ impl Engine {
             // Kept once more meanwhile: the row that counts is in a later batch.
             if !self.journal.keeps(id) {
                 self.parked.written(id);
+                // The count may have changed while it was tried.
+                self.move_on(id, step.now);
             }
         }
         for key in ends.keys {

@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::Engine;
 use super::breaker::State;
 use super::fetching::Hold;
+use super::moving::Misplaced;
 use crate::names::Partition;
 use crate::rows::ParkedState;
 use crate::time::Timestamp;
@@ -34,6 +35,7 @@ pub struct View {
     pub open_records: usize,
     /// Records that had expired before they were read, at most, since the engine began.
     pub gap_records: u64,
+    pub misplaced: Misplaced,
 }
 
 /// A breaker that is not closed.
@@ -69,6 +71,7 @@ impl Engine {
                 .map(|row| row.entry.first_failed_at)
                 .min(),
             gap_records: self.gap_records,
+            misplaced: self.misplaced.clone(),
             open_records: owned().map(|home| home.offsets.open_count()).sum(),
         }
     }

@@ -5,14 +5,14 @@ use std::time::Duration;
 
 use relay_core::engine::fetching::Hold;
 use relay_core::engine::view::View;
-use relay_core::engine::{Action, Engine, Event, RequestId};
+use relay_core::engine::{Action, Engine, Event, KafkaRecord, RequestId};
 use relay_core::exchange::{Answer, End, ErrorClass, Exchange, HttpRequest, Timings};
 use relay_core::names::{Partition, Stream};
 use relay_core::proto::Operation;
 use relay_core::record::{Raw, Record};
 use relay_core::rows::{
-    Batch, Bounds, Held, ParkedEntry, ParkedReason, ParkedRow, ParkedState, PartitionState,
-    RecordName, Subject,
+    Batch, Bounds, Held, HomePartition, ParkedEntry, ParkedReason, ParkedRow, ParkedState,
+    PartitionState, RecordName, Subject,
 };
 use relay_core::settings::Destination;
 use relay_core::time::{Now, Timestamp};
@@ -63,7 +63,8 @@ impl Desk {
         knobs.is_adaptive = false;
         set_up(&mut knobs);
         let settings = settings::destination(&knobs);
-        let key = Topics::keys().remove(0);
+        let mut keys = Topics::default().keys().into_iter();
+        let key = keys.find(|key| key.partition.number == 0).unwrap();
         Self {
             engine: Engine::new(Arc::new(settings.clone()), settings::limits(&knobs)),
             partition: key.partition.clone(),
@@ -104,7 +105,9 @@ impl Desk {
 
     /// The record of a version comes once more.
     pub fn publish_again(&mut self, version: usize) {
-        let record = self.topics.record(&self.partition, self.offset(version));
+        let record = self
+            .topics
+            .record(&self.key.partition, self.offset(version));
         let record = record.unwrap().clone();
         self.topics.append_again(&self.key, record, &mut self.dice);
     }
@@ -191,6 +194,7 @@ impl Desk {
     }
 
     pub fn load_with(&mut self, watermark: u64, parked: Vec<ParkedEntry>) -> Vec<Action> {
+        self.note();
         self.step(Event::Loaded {
             partition: self.partition.clone(),
             state: PartitionState {
@@ -199,6 +203,29 @@ impl Desk {
                 offset_max: self.offset_max,
             },
         })
+    }
+
+    /// So many partitions does the topic have.
+    pub fn count(&mut self, partitions: i32) -> Vec<Action> {
+        let topic = self.partition.topic.clone();
+        self.step(Event::PartitionsCounted {
+            topics: vec![(topic, partitions)],
+        })
+    }
+
+    /// The store has noted the count, and knows of no other before.
+    fn note(&mut self) -> Vec<Action> {
+        let topic = self.partition.topic.clone();
+        let change = None;
+        self.step(Event::PartitionsNoted { topic, change })
+    }
+
+    /// Where undelivered records are that were read from the one partition of this desk.
+    pub fn home(&self) -> HomePartition {
+        HomePartition {
+            number: self.partition.number,
+            of: Some(1),
+        }
     }
 
     pub fn tell_bounds(&mut self) -> Vec<Action> {
@@ -210,19 +237,39 @@ impl Desk {
 
     /// The offset of a version.
     pub fn offset(&self, version: usize) -> i64 {
-        self.topics.between(&self.partition, 0, i64::MAX)[version - 1].offset
+        self.topics.between(&self.key.partition, 0, i64::MAX)[version - 1].offset
     }
 
     /// Reads the record of a version.
     pub fn read(&mut self, version: usize) -> Vec<Action> {
-        let record = self.topics.record(&self.partition, self.offset(version));
-        let record = record.unwrap().clone();
+        let record = self.record(version);
         self.step(Event::Record(record))
+    }
+
+    pub fn record(&self, version: usize) -> KafkaRecord {
+        let record = self
+            .topics
+            .record(&self.key.partition, self.offset(version));
+        record.unwrap().clone()
+    }
+
+    /// The versions that requests carry.
+    pub fn versions_sent(&self, actions: &[Action]) -> Vec<u64> {
+        let version = |action: &Action| match action {
+            Action::Send { http, .. } => {
+                let body: serde_json::Value = serde_json::from_slice(&http.body).unwrap();
+                body["version"].as_u64()
+            }
+            _ => None,
+        };
+        actions.iter().filter_map(version).collect()
     }
 
     /// What the ledger holds once a version was acknowledged.
     pub fn held(&self, version: usize) -> Held {
-        let record = self.topics.record(&self.partition, self.offset(version));
+        let record = self
+            .topics
+            .record(&self.key.partition, self.offset(version));
         let record = record.unwrap();
         let raw = Raw {
             key: record.key.as_deref(),
@@ -242,7 +289,9 @@ impl Desk {
 
     /// A version as the store holds it when it was tried in vain.
     pub fn row(&self, version: usize, state: ParkedState) -> ParkedRow {
-        let record = self.topics.record(&self.partition, self.offset(version));
+        let record = self
+            .topics
+            .record(&self.key.partition, self.offset(version));
         let record = record.unwrap();
         ParkedRow {
             subject: Subject {
@@ -265,6 +314,7 @@ impl Desk {
             error_class: Some(ErrorClass::Reset),
             error: "reset".into(),
             coordinates: record.coordinates.clone(),
+            home: self.home(),
         }
     }
 
@@ -279,25 +329,34 @@ impl Desk {
             committed_at: row.committed_at,
             first_failed_at: row.first_failed_at,
             coordinates: row.coordinates,
+            home: row.home,
         }
     }
 
-    /// The store gives a version back.
+    /// The store gives a version back, of whose key nothing was acknowledged.
     pub fn give_back(&mut self, version: usize) -> Vec<Action> {
-        self.step(Event::ParkedRead {
-            asked: vec![self.key.delivery_id(version as u64)],
-            rows: vec![self.row(version, DUE)],
-        })
+        self.give_back_row(self.row(version, DUE))
     }
 
     /// The store gives a version back that nobody was charged for.
     pub fn give_back_uncharged(&mut self, version: usize) -> Vec<Action> {
-        let mut row = self.row(version, DUE);
-        row.charged = 0;
-        self.step(Event::ParkedRead {
+        self.give_back_charged(version, 0)
+    }
+
+    pub fn give_back_charged(&mut self, version: usize, charged: u32) -> Vec<Action> {
+        let row = self.row(version, DUE);
+        self.give_back_row(ParkedRow { charged, ..row })
+    }
+
+    fn give_back_row(&mut self, row: ParkedRow) -> Vec<Action> {
+        let mut actions = self.step(Event::ParkedRead {
             asked: vec![row.subject.id],
             rows: vec![row],
-        })
+        });
+        if asks_for_ledger(&actions) {
+            actions.extend(self.ledger(None));
+        }
+        actions
     }
 
     pub fn view(&self) -> View {

@@ -19,7 +19,7 @@ fn losses(rows: &Batch) -> Vec<&ParkedRow> {
     fn kept(change: &ParkedChange) -> Option<&ParkedRow> {
         match change {
             ParkedChange::Keep(row) => Some(row),
-            ParkedChange::Remove(_) => None,
+            ParkedChange::Remove(_) | ParkedChange::Move(..) => None,
         }
     }
     rows.parked.iter().filter_map(kept).collect()

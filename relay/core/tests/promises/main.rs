@@ -18,6 +18,7 @@ mod desk;
 mod gaps;
 mod held;
 mod late_answers;
+mod moving;
 mod rate;
 mod seeds;
 mod unchanged;

@@ -24,13 +24,21 @@ fn desk(rows: usize) -> Desk {
     desk
 }
 
+/// The other one is of another model.
+fn two_partitions() -> Event {
+    let topic = |model| format!("replicates_to.monolith.billing.{model}").into();
+    Event::PartitionsCounted {
+        topics: vec![(topic("Vehicle"), 1), (topic("Driver"), 1)],
+    }
+}
+
 #[test]
 fn a_request_waits_until_the_share_of_its_partitions_allows_it() {
     let mut desk = desk(3);
     assert!(!sends(&desk.read(1)));
     assert!(!sends(&desk.pass(SECOND)), "nobody knows its share yet");
     assert_eq!(desk.hold(), Some(Hold::RateLimit));
-    desk.step(Event::PartitionsCounted { partitions: 2 });
+    desk.step(two_partitions());
     let next = desk.next_timer().unwrap();
     assert!(
         next > SECOND + SECOND / 6 && next < SECOND + SECOND / 4,
@@ -48,7 +56,7 @@ fn a_request_waits_until_the_share_of_its_partitions_allows_it() {
 #[test]
 fn no_more_is_read_than_may_soon_be_sent() {
     let mut desk = desk(64);
-    desk.step(Event::PartitionsCounted { partitions: 2 });
+    desk.step(two_partitions());
     for version in 1..=63 {
         assert!(!pauses(&desk.read(version)), "{version}");
     }

@@ -263,7 +263,7 @@ fn what_takes_the_place_of_one_from_the_store_goes_to_the_store() {
     let (rows, _) = desk.write();
     let is_kept = |change: &ParkedChange| match change {
         ParkedChange::Keep(row) => row.subject.id.version == 3,
-        ParkedChange::Remove(_) => false,
+        ParkedChange::Remove(_) | ParkedChange::Move(..) => false,
     };
     assert!(rows.ledger.is_empty());
     assert!(rows.parked.iter().any(is_kept), "{rows:?}");

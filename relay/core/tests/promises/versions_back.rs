@@ -65,7 +65,7 @@ fn a_live_record_that_is_stale_but_clearly_newer_holds_the_destination_and_says_
         assert_eq!(
             desk.view().went_back.as_deref(),
             Some(
-                "the versions of monolith went back: Vehicle vehicle-0 has version 1, committed at 1970-01-01T00:11:00.000000Z, \
+                "the versions of monolith went back: Vehicle vehicle-1 has version 1, committed at 1970-01-01T00:11:00.000000Z, \
                  after version 5, committed at 1970-01-01T00:00:00.000000Z: raise generation at monolith, then: \
                  destinations billing resume"
             )

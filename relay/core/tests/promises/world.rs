@@ -120,7 +120,7 @@ impl World {
         let before = self.breaker(who);
         let owned = self.replicas.iter().map(|replica| replica.assigned.len());
         self.rate
-            .pass(owned.sum(), Topics::partitions().len(), self.now);
+            .pass(owned.sum(), Topics::partitions_before().len(), self.now);
         let mut actions = vec![];
         let engine = &mut self.replicas[who].engine;
         engine.step(event, now, random, &mut actions);

@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use relay_core::engine::view::BreakerView;
-use relay_core::names::{DeliveryId, Partition};
+use relay_core::names::{DeliveryId, KeyHash, Partition};
 use relay_core::rows::{ParkedRow, ParkedState};
 
 use super::endpoint::Meaning;
@@ -19,6 +19,7 @@ pub struct Accounts {
     /// Deliveries and partitions whose exact count is not known here.
     unclear: BTreeSet<DeliveryId>,
     unclear_partitions: BTreeSet<Partition>,
+    unclear_keys: BTreeSet<KeyHash>,
 }
 
 #[derive(Debug, Clone)]
@@ -47,9 +48,15 @@ impl Accounts {
         self.unclear_partitions.insert(partition.clone());
     }
 
+    pub fn lose_count_of_key(&mut self, key: KeyHash) {
+        self.unclear_keys.insert(key);
+    }
+
     /// Whether nothing happened to a delivery that this count cannot follow.
     pub fn knows(&self, id: DeliveryId, partition: &Partition) -> bool {
-        !self.unclear_partitions.contains(partition) && !self.unclear.contains(&id)
+        !self.unclear_partitions.contains(partition)
+            && !self.unclear.contains(&id)
+            && !self.unclear_keys.contains(&id.key_hash)
     }
 
     /// A request was answered, or ended without. `breaker`: how the replica's breaker stood afterwards.

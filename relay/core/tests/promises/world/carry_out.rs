@@ -10,7 +10,7 @@ use super::group::short;
 use super::replica::{Asked, Flight, Replica, Rider};
 use super::settings::{FLUSH_ROWS, TIMEOUT};
 use super::store::is_final;
-use super::topics::Topics;
+use super::topics::Key;
 
 /// Whose batch is written.
 #[derive(Debug, Clone, Copy)]
@@ -132,16 +132,17 @@ impl World {
 
     /// A record leaves.
     fn rider(&self, who: usize, id: DeliveryId, key: String) -> Rider {
-        let partition = Topics::keys()
-            .into_iter()
-            .find(|known| known.name == key)
-            .unwrap()
-            .partition;
+        let keys = self.topics.keys();
+        let known = keys.into_iter().find(|known| known.name == key).unwrap();
         let replica = &self.replicas[who];
         assert!(
             !replica.riders().any(|rider| rider.key == key),
             "ORDER: two requests of {key} are in flight from replica {who}"
         );
+        if let Some(before) = self.topics.was_at(&known) {
+            return self.rider_of_moved(who, id, known, &before);
+        }
+        let partition = known.partition;
         let fetch = replica.assigned.get(&partition);
         let fetch = fetch
             .unwrap_or_else(|| panic!("ORDER: replica {who} sends {key} of a partition it lost"));
@@ -167,6 +168,26 @@ impl World {
             key,
             assignment: fetch.assignment,
             partition,
+        }
+    }
+
+    /// A record of a key that has another partition than before leaves: from the one or the other.
+    fn rider_of_moved(&self, who: usize, id: DeliveryId, key: Key, before: &Partition) -> Rider {
+        let replica = &self.replicas[who];
+        let may_send = |partition: &Partition| {
+            let fetch = replica.assigned.get(partition);
+            fetch.is_some_and(|fetch| !fetch.is_revoked) && !replica.is_stopping
+        };
+        assert!(
+            may_send(before) || may_send(&key.partition),
+            "ORDER: replica {who} sends {} of partitions it lost",
+            key.name
+        );
+        Rider {
+            id,
+            key: key.name,
+            partition: key.partition,
+            assignment: 0,
         }
     }
 
@@ -207,7 +228,9 @@ impl World {
             "ORDER: {} is released with a request in flight",
             short(partition)
         );
-        for key in Topics::keys()
+        for key in self
+            .topics
+            .keys()
             .into_iter()
             .filter(|key| key.partition == *partition)
         {
@@ -304,6 +327,7 @@ impl World {
                 let entries = self.store.find_manual_retries(&partitions);
                 (!entries.is_empty()).then_some(Event::ManualRetries { entries })
             }
+            Asked::Moved(partitions) => self.store.take_moved(&partitions),
             Asked::Of(Action::Flush { batch, rows }) => {
                 use super::store::Fate;
                 let fate = self.store.next_batch.take();

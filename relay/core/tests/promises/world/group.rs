@@ -23,8 +23,9 @@ impl Group {
         self.owner(partition) == Some(who)
     }
 
-    pub fn without_owner(&self) -> Vec<Partition> {
-        Topics::partitions()
+    pub fn without_owner(&self, topics: &Topics) -> Vec<Partition> {
+        topics
+            .partitions()
             .into_iter()
             .filter(|partition| self.owner(partition).is_none())
             .collect()

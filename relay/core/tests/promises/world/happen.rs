@@ -10,7 +10,7 @@ use super::group::short;
 use super::replica::{Asked, Flight};
 use super::rules::Happening;
 use super::store::Fate;
-use super::topics::{Topics, describe};
+use super::topics::describe;
 use super::{REPLICAS, World, settings};
 
 /// By how many seconds a clock may be wrong.
@@ -78,7 +78,7 @@ impl World {
                 self.configure(who);
             }
             Happening::Retain => {
-                let partition = self.dice.pick(&Topics::partitions());
+                let partition = self.dice.pick(&self.topics.partitions());
                 self.topics.expire(&partition, &mut self.dice);
                 let begin = self.topics.begin(&partition);
                 self.say(|| format!("{} begins at {begin} now", short(&partition)));
@@ -92,6 +92,7 @@ impl World {
                 self.topics.raise_generation();
             }
             Happening::PersonResumes => self.person_resumes(),
+            Happening::Grow => self.grow(),
         }
     }
 
@@ -124,7 +125,7 @@ impl World {
     }
 
     pub(super) fn set_weather(&mut self, weather: Weather) {
-        let model = self.dice.pick(&Topics::keys()).model;
+        let model = self.dice.pick(&self.topics.keys()).model;
         let models = if self.dice.happens(50) {
             vec!["Vehicle", "Driver"]
         } else {
@@ -260,7 +261,7 @@ impl World {
             413 => flight.riders.len().div_ceil(2),
             _ => 1,
         };
-        for rider in &flight.riders {
+        for rider in flight.riders.iter().filter(|rider| !rider.has_moved()) {
             let key = (rider.id, rider.assignment);
             self.replicas[who].divided.insert(key, company_max);
         }
@@ -347,7 +348,10 @@ impl World {
         let partitions = self.replicas[who].engine.owned_partitions();
         self.replicas[who]
             .asked
-            .push(Asked::ManualRetries(partitions));
+            .push(Asked::ManualRetries(partitions.clone()));
+        self.replicas[who].asked.push(Asked::Moved(partitions));
+        self.count_partitions(who);
+        self.note_partitions(who);
         let undelivered = self.store.undelivered().count() as u64;
         self.step(who, Event::Counted { undelivered });
         let paused = self.is_paused.then_some("they migrate");
@@ -356,6 +360,39 @@ impl World {
         self.step(who, Event::Paused { words });
         if let Some(at) = self.resumed_at {
             self.step(who, Event::Resumed { at });
+        }
+    }
+
+    /// A replica hears how many partitions there are.
+    pub(super) fn count_partitions(&mut self, who: usize) {
+        let topics = self.topics.counts();
+        self.step(who, Event::PartitionsCounted { topics });
+    }
+
+    /// The store has noted that, and says since when.
+    pub(super) fn note_partitions(&mut self, who: usize) {
+        for (topic, change) in self.topics.changes(self.now) {
+            self.step(who, Event::PartitionsNoted { topic, change });
+        }
+    }
+
+    /// Nobody has waited until the records of before were delivered: what happens to those keys can only be followed to the
+    /// end, not on the way.
+    fn grow(&mut self) {
+        let model = self.dice.pick(&["Vehicle", "Driver"]);
+        if !self.topics.grow(model, self.now) {
+            return;
+        }
+        self.say(|| format!("the topic of {model} gets more partitions"));
+        for key in self.topics.keys().iter().filter(|key| key.model == model) {
+            if self.topics.was_at(key).is_some() {
+                self.accounts.lose_count_of_key(key.delivery_id(0).key_hash);
+                for replica in &mut self.replicas {
+                    replica.floors.remove(&key.name);
+                    // Whatever is on its way is of before.
+                    replica.let_go_of(&key.name);
+                }
+            }
         }
     }
 

@@ -9,7 +9,7 @@ use relay_core::rows::ParkedState;
 use super::group::short;
 use super::replica::Replica;
 use super::store::is_gap;
-use super::topics::{Key, Topics};
+use super::topics::Key;
 use super::{REPLICAS, World};
 
 /// Rounds until nothing may be left to do.
@@ -125,7 +125,7 @@ impl World {
                 .any(|(partition, fetch)| self.topics.record(partition, fetch.position).is_some())
         };
         let is_idle = |replica: &Replica| replica.is_idle() && !may_read(replica);
-        self.replicas.iter().all(is_idle) && self.group.without_owner().is_empty()
+        self.replicas.iter().all(is_idle) && self.group.without_owner(&self.topics).is_empty()
     }
 
     /// Everything that a replica can do now.
@@ -150,11 +150,11 @@ impl World {
     /// A record of a sound key for each partition.
     fn produce_everywhere(&mut self) {
         self.topics.clock = self.wall();
-        for partition in Topics::partitions() {
+        for partition in self.topics.partitions() {
             let is_sound = |key: &Key| {
                 key.partition == partition && self.endpoint.poison_of(&key.name).is_none()
             };
-            let sound: Vec<_> = Topics::keys().into_iter().filter(is_sound).collect();
+            let sound: Vec<_> = self.topics.keys().into_iter().filter(is_sound).collect();
             if !sound.is_empty() {
                 let key = self.dice.pick(&sound);
                 self.topics.produce_new(&key, &mut self.dice);
@@ -199,7 +199,7 @@ impl World {
             .undelivered()
             .find(|row| !is_gap(row) && !self.topics.is_rubbish(&row.coordinates));
         assert!(left.is_none(), "STUCK: still undelivered: {left:?}");
-        for partition in Topics::partitions() {
+        for partition in self.topics.partitions() {
             self.assert_read_to_its_end(&partition);
         }
         for (who, replica) in self.replicas.iter().enumerate() {

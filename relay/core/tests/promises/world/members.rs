@@ -6,7 +6,6 @@ use relay_core::names::Partition;
 use super::carry_out::Writer;
 use super::group::short;
 use super::replica::{Asked, Fetch};
-use super::topics::Topics;
 use super::{REPLICAS, World};
 
 impl World {
@@ -18,7 +17,7 @@ impl World {
         let able: Vec<_> = (0..REPLICAS)
             .filter(|who| self.replicas[*who].may_be_assigned())
             .collect();
-        for partition in self.group.without_owner() {
+        for partition in self.group.without_owner(&self.topics) {
             if !able.is_empty() {
                 let who = self.dice.pick(&able);
                 self.assign(who, &partition);
@@ -44,9 +43,11 @@ impl World {
         };
         self.replicas[who].assigned.insert(partition.clone(), fetch);
         // Whatever is in the ledger by now, the new owner must know.
-        for key in Topics::keys()
+        for key in self
+            .topics
+            .keys()
             .into_iter()
-            .filter(|key| key.partition == *partition)
+            .filter(|key| key.partition == *partition && self.topics.was_at(key).is_none())
         {
             let version = self.store.ledger_version(&key.name);
             self.replicas[who].floors.insert(key.name, version);
@@ -57,8 +58,10 @@ impl World {
                 partition: partition.clone(),
             },
         );
-        let partitions = Topics::partitions().len();
-        self.step(who, Event::PartitionsCounted { partitions });
+        self.count_partitions(who);
+        if self.dice.happens(70) {
+            self.note_partitions(who);
+        }
     }
 
     pub(super) fn tell_expelled(&mut self, who: usize) {
@@ -80,7 +83,7 @@ impl World {
     }
 
     pub(super) fn rebalance(&mut self) {
-        let partition = self.dice.pick(&Topics::partitions());
+        let partition = self.dice.pick(&self.topics.partitions());
         let Some(who) = self.group.owner(&partition) else {
             return;
         };

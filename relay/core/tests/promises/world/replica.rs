@@ -44,6 +44,8 @@ pub struct Replica {
 pub enum Asked {
     Of(Action),
     ManualRetries(Vec<Partition>),
+    /// What was handed to these partitions.
+    Moved(Vec<Partition>),
 }
 
 /// A request on its way.
@@ -61,8 +63,14 @@ pub struct Rider {
     pub id: DeliveryId,
     pub key: String,
     pub partition: Partition,
-    /// The assignment in which it was sent.
+    /// The assignment in which it was sent; 0 for a key that has another partition than before.
     pub assignment: u64,
+}
+
+impl Rider {
+    pub fn has_moved(&self) -> bool {
+        self.assignment == 0
+    }
 }
 
 /// A partition as its consumer sees it.
@@ -111,6 +119,17 @@ impl Replica {
     /// All records on their way.
     pub fn riders(&self) -> impl Iterator<Item = &Rider> {
         self.flights.values().flat_map(|flight| &flight.riders)
+    }
+
+    /// A key has got another partition: nothing is told by where it is on its way.
+    pub fn let_go_of(&mut self, key: &str) {
+        let riders = self
+            .flights
+            .values_mut()
+            .flat_map(|flight| &mut flight.riders);
+        riders
+            .filter(|rider| rider.key == key)
+            .for_each(|rider| rider.assignment = 0);
     }
 
     pub fn raise_floor(&mut self, key: &str, version: u64) {

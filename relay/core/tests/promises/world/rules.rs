@@ -65,6 +65,8 @@ pub enum Happening {
     RaiseGeneration,
     /// A person lets the destination go on, whether it is paused or held.
     PersonResumes,
+    /// A topic gets more partitions, whatever is on its way.
+    Grow,
 }
 
 /// What happens anyway, by weight.
@@ -80,7 +82,7 @@ const ALWAYS: [(Happening, usize); 8] = [
 ];
 
 /// Kinds of fault, each with what undoes it: a seed takes all of one or nothing.
-const FAULTS: [&[Happening]; 17] = [
+const FAULTS: [&[Happening]; 18] = [
     &[Happening::Rebalance],
     &[Happening::Crash],
     &[Happening::Crash, Happening::LateWrite],
@@ -97,6 +99,7 @@ const FAULTS: [&[Happening]; 17] = [
     &[Happening::PauseSwitch, Happening::LookOut],
     &[Happening::Configure],
     &[Happening::Retain],
+    &[Happening::Grow, Happening::LookOut],
     &[
         Happening::GoBack,
         Happening::RaiseGeneration,
@@ -243,7 +246,7 @@ impl Rules {
     pub fn poison_keys(&mut self, dice: &mut Dice) {
         let mut taken = None;
         for _ in 0..=dice.below(2) {
-            let key = dice.pick(&Topics::keys());
+            let key = dice.pick(&Topics::default().keys());
             let poison = dice.pick(&Poison::ALL);
             if taken.replace(key.partition.clone()) != Some(key.partition) {
                 self.poison.push((key.name, poison));

@@ -7,7 +7,7 @@ use relay_core::engine::Event;
 use relay_core::exchange::ErrorClass;
 use relay_core::names::{Coordinates, DeliveryId, KeyHash, Partition};
 use relay_core::rows::{
-    Batch, Held, Outcome, ParkedChange, ParkedEntry, ParkedReason, ParkedRow, ParkedState,
+    Batch, Held, Move, Outcome, ParkedChange, ParkedEntry, ParkedReason, ParkedRow, ParkedState,
     PartitionState,
 };
 use relay_core::time::Timestamp;
@@ -30,6 +30,8 @@ pub struct Store {
     /// Versions and offsets.
     watermarks: BTreeMap<Partition, (u64, Option<i64>)>,
     parked: BTreeMap<DeliveryId, ParkedRow>,
+    /// Undelivered records that their new owner has not found yet.
+    moved: BTreeSet<DeliveryId>,
     pub is_down: bool,
     pub next_batch: Option<Fate>,
 }
@@ -74,6 +76,13 @@ impl Store {
                 ParkedChange::Remove(id) => {
                     let before = self.parked.remove(id);
                     self.assert_explained(before);
+                }
+                ParkedChange::Move(id, Move { from, to }) => {
+                    let row = self.parked.get_mut(id);
+                    if let Some(row) = row.filter(|row| row.home.number == *from) {
+                        row.home = *to;
+                        self.moved.insert(*id);
+                    }
                 }
             }
         }
@@ -159,6 +168,26 @@ impl Store {
             .collect()
     }
 
+    /// What was handed to these partitions, with what the ledger holds of it.
+    pub fn take_moved(&mut self, partitions: &[Partition]) -> Option<Event> {
+        let has_come = |id: &DeliveryId| {
+            let row = self.parked.get(id);
+            row.is_none_or(|row| partitions.contains(&row.partition()))
+        };
+        let ids: Vec<_> = self.moved.iter().copied().filter(has_come).collect();
+        for id in &ids {
+            self.moved.remove(id);
+        }
+        let rows = ids.iter().filter_map(|id| self.parked.get(id));
+        let entries: Vec<_> = rows.map(entry).collect();
+        let held = |entry: &ParkedEntry| {
+            let key = entry.subject.id.key_hash;
+            Some((key, self.ledger.get(&key)?.1))
+        };
+        let held = entries.iter().filter_map(held).collect();
+        (!entries.is_empty()).then_some(Event::Moved { entries, held })
+    }
+
     /// A person asks for one of the undelivered records to be sent again.
     pub fn retry_any(&mut self, dice: &mut Dice, wall: Timestamp) -> Option<DeliveryId> {
         let ids: Vec<_> = self.parked.keys().copied().collect();
@@ -230,5 +259,6 @@ fn entry(row: &ParkedRow) -> ParkedEntry {
         committed_at: row.committed_at,
         first_failed_at: row.first_failed_at,
         coordinates: row.coordinates.clone(),
+        home: row.home,
     }
 }

@@ -7,13 +7,15 @@ use std::time::Duration;
 use prost::Message;
 use relay_core::engine::KafkaRecord;
 use relay_core::names::{Coordinates, DeliveryId, KeyHash, Partition, Stream};
+use relay_core::partitioner::partition_of;
 use relay_core::proto;
+use relay_core::rows::CountChange;
 use relay_core::time::Timestamp;
 
 use super::dice::Dice;
 
-/// Model, partitions, keys.
-const MODELS: [(&str, usize, usize); 2] = [("Vehicle", 3, 7), ("Driver", 2, 4)];
+/// Model, partitions, partitions once it has got more, keys.
+const MODELS: [(&str, i32, i32, usize); 2] = [("Vehicle", 3, 5, 8), ("Driver", 2, 3, 4)];
 
 /// What cannot be decoded stays undelivered for ever: less than the smallest `parked_max`, which would hold everything.
 const RUBBISH_MAX: usize = 4;
@@ -79,30 +81,92 @@ pub struct Topics {
     gone: BTreeSet<(String, u64)>,
     generation: u64,
     has_gone_back: bool,
+    /// The models whose topics have got more partitions, and when.
+    grown: BTreeMap<&'static str, Duration>,
 }
 
 impl Topics {
-    pub fn keys() -> Vec<Key> {
-        let keys_of = |(model, partitions, keys): (&'static str, usize, usize)| {
-            (0..keys).map(move |number| Key {
-                name: format!("{}-{number}", model.to_lowercase()),
-                model,
-                partition: partition(model, number % partitions),
+    /// All keys, each where its next record goes.
+    pub fn keys(&self) -> Vec<Key> {
+        let keys_of = |(model, .., keys): (&'static str, i32, i32, usize)| {
+            let count = self.count_of(model);
+            (0..keys).map(move |number| {
+                let name = format!("{}-{number}", model.to_lowercase());
+                let number = partition_of(name.as_bytes(), count);
+                Key {
+                    partition: partition(model, number),
+                    name,
+                    model,
+                }
             })
         };
         MODELS.into_iter().flat_map(keys_of).collect()
     }
 
-    pub fn partitions() -> Vec<Partition> {
-        let of = |(model, count, _): (&'static str, usize, usize)| {
-            (0..count).map(move |number| partition(model, number))
+    pub fn partitions(&self) -> Vec<Partition> {
+        let of = |(model, ..): (&'static str, i32, i32, usize)| {
+            (0..self.count_of(model)).map(move |number| partition(model, number))
         };
         MODELS.into_iter().flat_map(of).collect()
     }
 
+    /// Those of before any topic got more: what a replica may take for all of them.
+    pub fn partitions_before() -> Vec<Partition> {
+        Self::default().partitions()
+    }
+
+    fn count_of(&self, wanted: &str) -> i32 {
+        let (model, first, then, _) = MODELS
+            .into_iter()
+            .find(|(model, ..)| *model == wanted)
+            .unwrap();
+        if self.grown.contains_key(model) {
+            then
+        } else {
+            first
+        }
+    }
+
+    /// A topic gets more partitions; keys move to them. False when it has them already.
+    pub fn grow(&mut self, model: &'static str, now: Duration) -> bool {
+        let is_first = !self.grown.contains_key(model);
+        self.grown.entry(model).or_insert(now);
+        is_first
+    }
+
+    /// Each topic, and how many partitions it has.
+    pub fn counts(&self) -> Vec<(Arc<str>, i32)> {
+        let of = |(model, ..): (&'static str, i32, i32, usize)| {
+            (partition(model, 0).topic, self.count_of(model))
+        };
+        MODELS.into_iter().map(of).collect()
+    }
+
+    /// Each topic, and since when it has more partitions.
+    pub fn changes(&self, now: Duration) -> Vec<(Arc<str>, Option<CountChange>)> {
+        let of = |(model, before, ..): (&'static str, i32, i32, usize)| {
+            let change = self.grown.get(model).map(|at| CountChange {
+                before,
+                age: now.saturating_sub(*at),
+            });
+            (partition(model, 0).topic, change)
+        };
+        MODELS.into_iter().map(of).collect()
+    }
+
+    /// Where a key was before its topic got more partitions, if that is somewhere else.
+    pub fn was_at(&self, key: &Key) -> Option<Partition> {
+        let (_, before, ..) = MODELS
+            .into_iter()
+            .find(|(model, ..)| *model == key.model)
+            .unwrap();
+        let number = partition_of(key.name.as_bytes(), before);
+        (number != key.partition.number).then(|| partition(key.model, number))
+    }
+
     /// Produces a record: mostly a new version, sometimes an old one again, sometimes a newer one before an older one.
     pub fn produce(&mut self, dice: &mut Dice, rubbish_percent: usize) {
-        let key = dice.pick(&Self::keys());
+        let key = dice.pick(&self.keys());
         if dice.happens(rubbish_percent) && self.rubbish.len() < RUBBISH_MAX {
             return self.produce_rubbish(&key, dice);
         }
@@ -388,7 +452,7 @@ impl Topics {
             let newest = (key.name.clone(), *version);
             (!self.gone.contains(&newest)).then_some((key, newest.1))
         };
-        Self::keys().into_iter().filter_map(newest).collect()
+        self.keys().into_iter().filter_map(newest).collect()
     }
 }
 
@@ -403,9 +467,9 @@ pub fn describe(record: &KafkaRecord) -> String {
     format!("{key} v{version} at {}", record.coordinates.offset)
 }
 
-fn partition(model: &str, number: usize) -> Partition {
+fn partition(model: &str, number: i32) -> Partition {
     Partition {
         topic: Arc::from(format!("replicates_to.monolith.billing.{model}")),
-        number: i32::try_from(number).unwrap(),
+        number,
     }
 }
