@@ -3,11 +3,13 @@
 //! What happened arrives from the thread `http`, the thread `store` and the consumers; what is to be done leaves the same
 //! way. Nothing here waits for any of them, but for the commit before a partition is given up.
 //!
+//! - [`census`]: how many partitions there are, and what is not where it belongs
 //! - [`desks`]: the destinations, which come, change and go
 //! - [`desk`]: one destination, its consumer and its engine
 //! - [`expiry`]: who is warned that records are about to expire
 //! - [`outlook`]: how it is doing, for people
 //! - [`tally`]: what became durable, for the metrics
+mod census;
 mod desk;
 mod desks;
 mod expiry;
@@ -223,9 +225,12 @@ impl Deliver {
             Input::Kept(kept) => self.take_kept(*kept, now),
             Input::Counted(Counted {
                 destination,
-                partitions,
+                topics,
             }) => {
-                let event = Event::PartitionsCounted { partitions };
+                if let Some(desk) = self.desks.find(destination) {
+                    desk.note_counts(&topics);
+                }
+                let event = Event::PartitionsCounted { topics };
                 self.desks.step(destination, event, now, &mut self.chance);
             }
             Input::Configured(change) => {

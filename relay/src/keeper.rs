@@ -2,6 +2,13 @@
 //!
 //! Batches are tried once and reported; their engine tries again. Reads are repeated until they succeed: an engine has
 //! nothing better to do with a partition that it cannot load.
+//!
+//! - [`partitions`]: what the store knows of a partition, and of how many there are
+//! - [`wishes`]: what people asked for, and what other replicas have handed on
+//! - [`upkeep`]: the partitions of the log
+mod partitions;
+mod upkeep;
+mod wishes;
 
 use std::io;
 use std::sync::Arc;
@@ -10,14 +17,14 @@ use std::time::Duration;
 
 use relay_core::engine::Event;
 use relay_core::names::{DeliveryId, KeyHash, Partition, Stream};
-use relay_core::rows::{Batch, PartitionState};
+use relay_core::rows::Batch;
 use relay_core::time::Timestamp;
 use tokio::sync::mpsc;
-use tracing::{error, info, warn};
+use tracing::{error, warn};
 
 use crate::current::Reader;
 use crate::metrics::Metrics;
-use crate::store::{self, Counts, MappingRow, Orders, ReplicaRow, Store, StoreError};
+use crate::store::{self, Counts, MappingRow, ReplicaRow, Store, StoreError};
 
 /// Jobs that may wait for the thread, which only hands them on.
 const JOBS_WAITING_MAX: usize = 1_024;
@@ -28,13 +35,6 @@ const READ_RETRY_CAP: Duration = Duration::from_secs(5);
 
 /// Undelivered records are counted up to this.
 const COUNT_MAX: u64 = 10_000_000;
-
-/// Manual retries taken up at once.
-const MANUAL_RETRIES_MAX: u32 = 200;
-
-/// How often the log's partitions are looked after, at least and at most.
-const UPKEEP_INTERVAL_MIN: Duration = Duration::from_secs(5);
-const UPKEEP_INTERVAL_MAX: Duration = Duration::from_secs(600);
 
 /// Something to do for a destination.
 #[derive(Debug)]
@@ -63,10 +63,19 @@ pub enum Task {
     ReadParked {
         ids: Vec<DeliveryId>,
     },
-    /// What people asked for: that the destination pauses, and what is to be sent again of these partitions.
+    /// What people asked for: that the destination pauses, and what is to be sent again of these partitions; and what other
+    /// replicas have handed to them.
     FindWishes {
         destination: Arc<str>,
         partitions: Vec<Partition>,
+        /// Of each topic whose first partition is among them, the first that it does not have.
+        ends: Vec<Partition>,
+    },
+    /// A topic has so many partitions.
+    NotePartitions {
+        topic: Arc<str>,
+        stream: Arc<Stream>,
+        count: i32,
     },
     /// Says how the destination is doing, and counts what is undelivered.
     Report {
@@ -142,7 +151,7 @@ impl Keeper {
             Ok(store) => store,
             Err(error) => return error!(%error, "the store cannot be opened"),
         };
-        let upkeep = tokio::spawn(look_after(
+        let upkeep = tokio::spawn(upkeep::look_after(
             store.clone(),
             self.store.partition_width,
             self.current,
@@ -167,29 +176,7 @@ async fn serve(store: &dyn Store, job: Job, clock: crate::clock::Clock) -> Vec<K
     match job.task {
         Task::Keep { batch, rows } => keep(store, destination, batch, rows, clock).await,
         Task::LoadPartition { partition, stream } => {
-            // Before its records come: a paused destination sends none of them.
-            let orders = until_it_works("ask what operators said of a destination", || {
-                store.orders(&stream.destination)
-            })
-            .await;
-            let loaded = until_it_works("load a partition", || {
-                store.load_partition(&stream, &partition)
-            })
-            .await;
-            // A key may have moved when the partition count changed: the highest of all partitions is always safe.
-            let watermark = loaded
-                .watermarks
-                .iter()
-                .map(|(_, version)| *version)
-                .max()
-                .unwrap_or(0);
-            let state = PartitionState {
-                parked: loaded.parked,
-                watermark,
-                offset_max: loaded.offset_max,
-            };
-            let mut events = events_of(&orders);
-            events.push(Event::Loaded { partition, state });
+            let events = partitions::load(store, partition, &stream).await;
             let kept = |event| Kept::Event { destination, event };
             events.into_iter().map(kept).collect()
         }
@@ -213,7 +200,8 @@ async fn serve(store: &dyn Store, job: Job, clock: crate::clock::Clock) -> Vec<K
         Task::FindWishes {
             destination: name,
             partitions,
-        } => match find_wishes(store, &name, &partitions).await {
+            ends,
+        } => match wishes::find(store, &name, &partitions, &ends).await {
             Ok(events) => events
                 .into_iter()
                 .map(|event| Kept::Event { destination, event })
@@ -223,40 +211,17 @@ async fn serve(store: &dyn Store, job: Job, clock: crate::clock::Clock) -> Vec<K
                 vec![]
             }
         },
+        Task::NotePartitions {
+            topic,
+            stream,
+            count,
+        } => event(partitions::note(store, topic, &stream, count).await),
         Task::Report {
             row,
             mappings,
             seen_at,
         } => report(store, destination, row, &mappings, seen_at).await,
     }
-}
-
-/// What operators said of a destination.
-fn events_of(orders: &Orders) -> Vec<Event> {
-    let pause = orders.pause.as_ref();
-    let words = pause.map(|pause| pause.to_string().into());
-    let resumed = orders.resumed_at.map(|at| Event::Resumed { at });
-    [Event::Paused { words }]
-        .into_iter()
-        .chain(resumed)
-        .collect()
-}
-
-async fn find_wishes(
-    store: &dyn Store,
-    name: &str,
-    partitions: &[Partition],
-) -> Result<Vec<Event>, StoreError> {
-    let mut events = events_of(&store.orders(name).await?);
-    if !partitions.is_empty() {
-        let entries = store
-            .find_manual_retries(name, partitions, MANUAL_RETRIES_MAX)
-            .await?;
-        if !entries.is_empty() {
-            events.push(Event::ManualRetries { entries });
-        }
-    }
-    Ok(events)
 }
 
 async fn keep(
@@ -341,41 +306,6 @@ where
         tokio::time::sleep(wait).await;
         wait = (wait * 2).min(READ_RETRY_CAP);
     }
-}
-
-/// Keeps the log's partitions: made ahead, dropped when they have ended. A longer retention needs more of them at once.
-async fn look_after(
-    store: Arc<dyn Store>,
-    partition_width: Duration,
-    mut current: Reader,
-    metrics: Arc<Metrics>,
-) {
-    let interval = (partition_width / 4).clamp(UPKEEP_INTERVAL_MIN, UPKEEP_INTERVAL_MAX);
-    loop {
-        let reach = longest_retention(&current);
-        match store.maintain().await {
-            Ok(done) => {
-                metrics.upkeep(&done);
-                if done.attached > 0 || done.dropped > 0 {
-                    info!(
-                        attached = done.attached,
-                        dropped = done.dropped,
-                        "partitions of the log"
-                    );
-                }
-            }
-            Err(error) => error!(%error, "the partitions of the log cannot be looked after"),
-        }
-        let longer = current.wait_for(|current| current.config.longest_retention > reach);
-        // In time, or since the configuration has ended, which ends this thread as well.
-        if let Ok(Err(_)) = tokio::time::timeout(interval, longer).await {
-            return;
-        }
-    }
-}
-
-fn longest_retention(current: &Reader) -> Duration {
-    current.borrow().config.longest_retention
 }
 
 #[cfg(test)]

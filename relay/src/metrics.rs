@@ -92,6 +92,7 @@ pub struct Metrics {
     breaker_open: Family<DestinationLabels, Gauge>,
     held: Family<HeldLabels, SecondsTotal>,
     offset_gap: Family<DestinationLabels, Gauge>,
+    misplaced: Family<DestinationLabels, Gauge>,
     log_rows: Family<OutcomeLabels, Counter>,
     log_flush_duration: Histogram,
     log_partitions_ahead: Gauge,
@@ -120,6 +121,7 @@ impl Metrics {
             breaker_open: Family::default(),
             held: Family::default(),
             offset_gap: Family::default(),
+            misplaced: Family::default(),
             log_rows: Family::default(),
             log_flush_duration: duration_histogram(),
             log_partitions_ahead: Gauge::default(),
@@ -158,6 +160,13 @@ impl Metrics {
         self.offset_gap
             .get_or_create(&destination_labels(destination))
             .set(records);
+    }
+
+    /// Notes how many records were read from another partition than that of their key, since this process began.
+    pub fn misplaced(&self, destination: &str, records: u64) {
+        self.misplaced
+            .get_or_create(&destination_labels(destination))
+            .set(saturating(records));
     }
 
     /// Notes rows of the log that became durable.
@@ -258,6 +267,7 @@ impl Metrics {
             &self.concurrency_limit,
             &self.breaker_open,
             &self.offset_gap,
+            &self.misplaced,
         ] {
             family.remove(&labels);
         }
@@ -359,6 +369,11 @@ impl Metrics {
             "offset_gap_records",
             "Records that had expired before they were read, at most, since the relay started",
             self.offset_gap.clone(),
+        );
+        registry.register(
+            "misplaced_records",
+            "Records that were read from another partition than that of their key, since the relay started",
+            self.misplaced.clone(),
         );
     }
 

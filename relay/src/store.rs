@@ -53,7 +53,7 @@ pub use self::delivery::{
 pub use self::error::StoreError;
 pub use self::pause::{Orders, Pause, PauseRequest, Wish};
 pub use self::replica::{MappingRow, ReplicaRow, ReplicaState};
-pub use self::undelivered::{Counts, StoredPartition};
+pub use self::undelivered::{Counts, NotedCount, Owned, StoredPartition};
 pub use self::upkeep::{LongestRetention, Migration, Partitions, Upkeep};
 
 /// How a store is opened.
@@ -133,6 +133,23 @@ pub trait Store: Send + Sync {
         partitions: &[Partition],
         limit: u32,
     ) -> Result<Vec<ParkedEntry>, StoreError>;
+
+    /// Undelivered records that were handed to these partitions, at most `limit`; what belongs to partitions that their topics
+    /// do not have any more is handed to the first of each. Cheap enough to be asked every second. Each is found once: its
+    /// partition's next owner loads it.
+    async fn take_moved(
+        &self,
+        destination: &str,
+        owned: &Owned<'_>,
+        limit: u32,
+    ) -> Result<Vec<ParkedEntry>, StoreError>;
+
+    /// Notes how many partitions a stream's topic has.
+    async fn note_partition_count(
+        &self,
+        stream: &Stream,
+        count: i32,
+    ) -> Result<NotedCount, StoreError>;
 
     /// Undelivered records of a destination by state. Each count stops at `at_most`, so that its cost is bounded.
     async fn count_undelivered(

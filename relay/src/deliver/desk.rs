@@ -12,6 +12,7 @@ use relay_core::settings::Destination;
 use relay_core::time::Now;
 use tokio::sync::Notify;
 
+use super::census::Census;
 use super::expiry::Expiry;
 use super::outlook::Outlook;
 use super::tally::Tally;
@@ -39,6 +40,7 @@ pub struct Desk {
     outlook: Outlook,
     tally: Tally,
     expiry: Expiry,
+    census: Census,
     is_leaving: bool,
     is_done: bool,
 }
@@ -89,6 +91,7 @@ impl Desk {
             settings: destination,
             is_leaving: false,
             expiry: Expiry::default(),
+            census: Census::default(),
             is_done: false,
         })
     }
@@ -271,8 +274,15 @@ impl Desk {
             ask(Task::FindWishes {
                 destination: self.settings.name.clone(),
                 partitions,
+                ends: self.engine.ends_of_topics(),
             });
         }
+        let (prefix, name) = (&self.kafka.topic_prefix, &self.settings.name);
+        self.census
+            .take_news(prefix, name)
+            .into_iter()
+            .for_each(&mut ask);
+        self.census.tell_of(name, &view.misplaced, now.monotonic);
         if self.outlook.is_report_due(now.monotonic) {
             ask(Task::Report {
                 row: self.outlook.row(&status),
@@ -281,6 +291,11 @@ impl Desk {
             });
         }
         status
+    }
+
+    /// How many partitions the topics have.
+    pub fn note_counts(&mut self, topics: &[(Arc<str>, i32)]) {
+        self.census.note(topics);
     }
 
     /// How long the topics keep their records.

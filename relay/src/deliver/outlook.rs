@@ -68,6 +68,8 @@ impl Outlook {
             &self.settings.name,
             i64::try_from(view.gap_records).unwrap_or(i64::MAX),
         );
+        self.metrics
+            .misplaced(&self.settings.name, view.misplaced.records);
         self.tell_of_versions(view.went_back.as_ref());
         let (state, held_reason) = state_of(view);
         DestinationStatus {

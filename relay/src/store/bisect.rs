@@ -148,11 +148,7 @@ fn units_of(batch: &Batch) -> Vec<Unit> {
         units[unit].ledger.push(position);
     }
     for (position, change) in batch.parked.iter().enumerate() {
-        let id = match change {
-            ParkedChange::Keep(row) => row.subject.id,
-            ParkedChange::Remove(id) => *id,
-        };
-        let unit = unit_of(&mut units, id);
+        let unit = unit_of(&mut units, change.id());
         units[unit].parked.push(position);
     }
     units
@@ -301,14 +297,7 @@ mod tests {
             }
             for part in &written {
                 let logged: Vec<_> = part.attempts.iter().map(|row| row.subject.id).collect();
-                let removed: Vec<_> = part
-                    .parked
-                    .iter()
-                    .map(|change| match change {
-                        ParkedChange::Remove(id) => *id,
-                        ParkedChange::Keep(row) => row.subject.id,
-                    })
-                    .collect();
+                let removed: Vec<_> = part.parked.iter().map(ParkedChange::id).collect();
                 assert_eq!(logged, removed);
             }
             assert_eq!(written[0].watermarks.len(), 1);

@@ -11,6 +11,7 @@ mod ledger;
 mod log;
 mod migrations;
 mod moment;
+mod moves;
 mod parked;
 mod pauses;
 mod ranges;
@@ -44,7 +45,7 @@ use super::lease::{Trouble, on_lease, told};
 use super::pause::{Orders, PauseRequest};
 use super::reduce;
 use super::replica::{MappingRow, ReplicaRow};
-use super::undelivered::{Counts, StoredPartition};
+use super::undelivered::{Counts, NotedCount, Owned, StoredPartition};
 use super::upkeep::{Migration, Partitions, Upkeep};
 use super::{Open, Store, StoreError};
 
@@ -96,6 +97,7 @@ impl PostgresStore {
         let parked = reduce::parked(&batch.parked);
         parked::delete_ended(&mut transaction, &parked.removed).await?;
         parked::upsert(&mut transaction, &parked.kept).await?;
+        moves::hand_on(&mut transaction, &parked.moved).await?;
         let replica = &self.open.replica;
         let missing = self
             .unsure
@@ -225,6 +227,30 @@ impl Store for PostgresStore {
         on_lease!(self, "looking for manual retries", |connection| {
             parked::find_manual_retries(connection, destination, partitions, limit)
         })
+    }
+
+    async fn take_moved(
+        &self,
+        destination: &str,
+        owned: &Owned<'_>,
+        limit: u32,
+    ) -> Result<Vec<ParkedEntry>, StoreError> {
+        on_lease!(self, "looking for what was handed on", |connection| async {
+            moves::hand_on_abandoned(connection, destination, owned.ends).await?;
+            moves::take(connection, destination, owned.partitions, limit).await
+        })
+    }
+
+    async fn note_partition_count(
+        &self,
+        stream: &Stream,
+        count: i32,
+    ) -> Result<NotedCount, StoreError> {
+        on_lease!(
+            self,
+            "noting how many partitions there are",
+            |connection| async { Ok(self.streams.note_count(connection, stream, count).await?) }
+        )
     }
 
     async fn count_undelivered(

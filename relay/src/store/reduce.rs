@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, HashMap, HashSet};
 
 use relay_core::names::{DeliveryId, KeyHash, Stream};
-use relay_core::rows::{Batch, LedgerEntry, ParkedChange, ParkedRow, Watermark};
+use relay_core::rows::{Batch, LedgerEntry, Move, ParkedChange, ParkedRow, Watermark};
 
 /// The streams that a batch speaks of, in order.
 pub(super) fn streams(batch: &Batch) -> BTreeSet<&Stream> {
@@ -60,32 +60,31 @@ pub(super) fn watermarks(marks: &[Watermark]) -> Vec<&Watermark> {
     sorted
 }
 
-/// The undelivered records that stay, and the deliveries that end; of several changes to one the last counts.
+/// The undelivered records that stay, the deliveries that end, and those that belong to another partition; of several changes
+/// to one the last counts.
 #[derive(Debug, Default)]
 pub(super) struct Parked<'a> {
     pub kept: Vec<&'a ParkedRow>,
     pub removed: Vec<DeliveryId>,
+    pub moved: Vec<(DeliveryId, Move)>,
 }
 
 /// In the order of the last changes, which becomes the order in which people see them.
 pub(super) fn parked(changes: &[ParkedChange]) -> Parked<'_> {
-    let id_of = |change: &ParkedChange| match change {
-        ParkedChange::Keep(row) => row.subject.id,
-        ParkedChange::Remove(id) => *id,
-    };
     let last: HashMap<DeliveryId, usize> = changes
         .iter()
         .enumerate()
-        .map(|(position, change)| (id_of(change), position))
+        .map(|(position, change)| (change.id(), position))
         .collect();
     let mut parked = Parked::default();
     for (position, change) in changes.iter().enumerate() {
-        if last[&id_of(change)] != position {
+        if last[&change.id()] != position {
             continue;
         }
         match change {
             ParkedChange::Keep(row) => parked.kept.push(row),
             ParkedChange::Remove(id) => parked.removed.push(*id),
+            ParkedChange::Move(id, to) => parked.moved.push((*id, *to)),
         }
     }
     parked

@@ -6,6 +6,7 @@ mod deliveries;
 mod ledger;
 mod log;
 mod migrations;
+mod moves;
 mod parked;
 mod pauses;
 mod replicas;
@@ -30,7 +31,7 @@ use super::migrations::{SQLITE, applied};
 use super::pause::{Orders, PauseRequest};
 use super::reduce;
 use super::replica::{MappingRow, ReplicaRow};
-use super::undelivered::{Counts, StoredPartition};
+use super::undelivered::{Counts, NotedCount, Owned, StoredPartition};
 use super::upkeep::{Migration, Partitions, Upkeep};
 use super::{Open, Store, StoreError};
 
@@ -79,6 +80,9 @@ impl SqliteStore {
         }
         for row in parked.kept {
             parked::upsert(&mut transaction, row).await?;
+        }
+        for (id, to) in parked.moved {
+            moves::hand_on(&mut transaction, id, to).await?;
         }
         transaction.commit().await?;
         Ok(())
@@ -179,6 +183,30 @@ impl Store for SqliteStore {
     ) -> Result<Vec<ParkedEntry>, StoreError> {
         on_lease!(self, "looking for manual retries", |connection| {
             parked::find_manual_retries(connection, destination, partitions, limit)
+        })
+    }
+
+    async fn take_moved(
+        &self,
+        destination: &str,
+        owned: &Owned<'_>,
+        limit: u32,
+    ) -> Result<Vec<ParkedEntry>, StoreError> {
+        on_lease!(self, "looking for what was handed on", |connection| async {
+            for end in owned.ends {
+                moves::hand_on_abandoned(connection, destination, end).await?;
+            }
+            moves::take(connection, destination, owned.partitions, limit).await
+        })
+    }
+
+    async fn note_partition_count(
+        &self,
+        stream: &Stream,
+        count: i32,
+    ) -> Result<NotedCount, StoreError> {
+        on_lease!(self, "noting how many partitions there are", |connection| {
+            ledger::note_count(connection, stream, count)
         })
     }
 

@@ -1,7 +1,7 @@
 //! What the owner of a partition loads of its undelivered records.
 
 use relay_core::names::Partition;
-use relay_core::rows::ParkedEntry;
+use relay_core::rows::{CountChange, ParkedEntry};
 
 use super::StoreError;
 use super::words::Table;
@@ -32,6 +32,23 @@ impl StoredPartition {
             watermarks: marks.into_iter().map(|mark| (mark.0, mark.1)).collect(),
         }
     }
+}
+
+/// What a replica owns of a destination.
+#[derive(Debug, Clone, Copy)]
+pub struct Owned<'a> {
+    pub partitions: &'a [Partition],
+    /// Of each topic whose first partition is among them, the first that it does not have.
+    pub ends: &'a [Partition],
+}
+
+/// What the store knows of a topic's partition count, once it has noted one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NotedCount {
+    /// The count that was noted before, if it was another: only the first replica to see a change is told.
+    pub replaced: Option<i32>,
+    /// The last change.
+    pub change: Option<CountChange>,
 }
 
 /// Undelivered records of a destination.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use relay_core::exchange::ErrorClass;
 use relay_core::names::{KeyHash, Operation, Stream};
-use relay_core::rows::{Cause, Outcome, ParkedReason, ParkedState, RecordName};
+use relay_core::rows::{Cause, Outcome, ParkedReason, ParkedRow, ParkedState, RecordName};
 use relay_core::time::Timestamp;
 
 use super::StoreError;
@@ -138,6 +138,12 @@ pub(super) fn signed(version: u64) -> i64 {
 /// A count as the store holds it.
 pub(super) fn counted(count: u32) -> i32 {
     i32::try_from(count).unwrap_or(i32::MAX)
+}
+
+/// Where an undelivered record was read, if that is not the partition whose it is.
+pub(super) fn read_elsewhere(row: &ParkedRow) -> Option<i32> {
+    let read = row.coordinates.partition;
+    (read != row.home.number).then_some(read)
 }
 
 /// Why a retry is due and when; neither for what waits for a person.

@@ -6,8 +6,8 @@ use std::time::Duration;
 use relay_core::exchange::{ErrorClass, Timings};
 use relay_core::names::{Coordinates, DeliveryId, KeyHash, Operation, Stream};
 use relay_core::rows::{
-    AttemptRow, Batch, Cause, ExchangeRow, Outcome, ParkedChange, ParkedReason, ParkedRow,
-    ParkedState, RecordName, Subject,
+    AttemptRow, Batch, Cause, ExchangeRow, HomePartition, Outcome, ParkedChange, ParkedReason,
+    ParkedRow, ParkedState, RecordName, Subject,
 };
 use relay_core::time::Timestamp;
 use replicates_relay::clock::Clock;
@@ -67,6 +67,10 @@ pub fn parked(key: &str, version: u64) -> ParkedRow {
         error_class: Some(ErrorClass::Http5xx),
         error: "answered 500".into(),
         coordinates: coordinates(version),
+        home: HomePartition {
+            number: coordinates(version).partition,
+            of: None,
+        },
     }
 }
 

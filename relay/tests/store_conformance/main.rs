@@ -8,6 +8,7 @@ mod admin;
 mod broken_off;
 mod keeping;
 mod migrating;
+mod moving;
 mod partitions;
 mod reading;
 mod refusals;

@@ -8,8 +8,8 @@ use relay_core::names::{
     ContentHash, Coordinates, DeliveryId, KeyHash, Operation, Partition, Stream,
 };
 use relay_core::rows::{
-    AttemptRow, Cause, ExchangeRow, LedgerEntry, Outcome, ParkedChange, ParkedReason, ParkedRow,
-    ParkedState, RecordName, Subject, Watermark,
+    AttemptRow, Cause, ExchangeRow, HomePartition, LedgerEntry, Outcome, ParkedChange,
+    ParkedReason, ParkedRow, ParkedState, RecordName, Subject, Watermark,
 };
 use relay_core::time::Timestamp;
 
@@ -168,6 +168,10 @@ pub fn parked_of(stream: &Arc<Stream>, key: &str, version: u64) -> ParkedRow {
         error_class: Some(ErrorClass::Http5xx),
         error: "answered 500".into(),
         coordinates: coordinates(version.cast_signed()),
+        home: HomePartition {
+            number: partition().number,
+            of: Some(8),
+        },
     }
 }
 

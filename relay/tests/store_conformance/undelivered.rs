@@ -41,6 +41,7 @@ async fn the_owner_loads_its_records_without_and_with_their_bytes(database: Data
     row.committed_at = Some(now() - HOUR);
     let mut elsewhere = parked("43", 7);
     elsewhere.coordinates.partition += 1;
+    elsewhere.home.number += 1;
     elsewhere.committed_at = None;
     store
         .keep(&parking(vec![row.clone(), elsewhere.clone()]))

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use relay_core::exchange::ErrorClass;
 use relay_core::names::{Coordinates, DeliveryId, KeyHash, Partition};
-use relay_core::rows::{ParkedEntry, ParkedRow, RecordName, Subject};
+use relay_core::rows::{HomePartition, ParkedEntry, ParkedRow, RecordName, Subject};
 use relay_core::time::Timestamp;
 use sqlx::postgres::PgRow;
 use sqlx::{PgConnection, Row};
@@ -14,17 +14,18 @@ use super::moment::Moment;
 use crate::store::lease::Trouble;
 use crate::store::text::storable;
 use crate::store::undelivered::Counts;
-use crate::store::words::{RecordColumns, Table, counted, due, signed};
+use crate::store::words::{RecordColumns, Table, counted, due, read_elsewhere, signed};
 
 pub(super) const TABLE: Table = Table("parked");
 
 /// Everything but the bytes of the record.
 pub(super) const COLUMNS: &str = "id, key_hash, destination, source, model, key, version, operation, state, reason, \
      attempts, charged, committed_at, next_attempt_at, first_failed_at, last_failed_at, last_status, error_class, error, topic, \
-     partition_number, offset_number";
+     coalesce(read_partition, partition_number) as partition_number, offset_number, partition_number as home_partition, \
+     partition_count";
 
 /// Deliveries as two columns.
-fn columns_of(ids: &[DeliveryId]) -> (Vec<Uuid>, Vec<i64>) {
+pub(super) fn columns_of(ids: &[DeliveryId]) -> (Vec<Uuid>, Vec<i64>) {
     ids.iter()
         .map(|id| (Uuid::from_bytes(id.key_hash.0), signed(id.version)))
         .unzip()
@@ -100,6 +101,8 @@ pub(super) async fn upsert(
         .map(|row| row.committed_at.map(Moment))
         .collect();
     let offsets: Vec<i64> = rows.iter().map(|row| row.coordinates.offset).collect();
+    let read_from: Vec<Option<i32>> = rows.iter().map(|row| read_elsewhere(row)).collect();
+    let counts: Vec<Option<i32>> = rows.iter().map(|row| row.home.of).collect();
     sqlx::query(UPSERT)
         .bind(&key_hashes)
         .bind(texts(|row| &row.subject.destination))
@@ -120,9 +123,11 @@ pub(super) async fn upsert(
         .bind(&classes)
         .bind(texts(|row| &row.error))
         .bind(texts(|row| &row.coordinates.topic))
-        .bind(numbers(|row| row.coordinates.partition))
+        .bind(numbers(|row| row.home.number))
         .bind(&offsets)
         .bind(&committed_at)
+        .bind(&read_from)
+        .bind(&counts)
         .execute(connection)
         .await?;
     Ok(())
@@ -132,12 +137,12 @@ const UPSERT: &str = "
   insert into parked (
     key_hash, destination, source, model, key, version, operation, record, state, reason, attempts, charged,
     next_attempt_at, first_failed_at, last_failed_at, last_status, error_class, error, topic, partition_number,
-    offset_number, committed_at
+    offset_number, committed_at, read_partition, partition_count
   )
   select * from unnest(
     $1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[], $6::bigint[], $7::text[], $8::bytea[], $9::text[],
     $10::text[], $11::int[], $12::int[], $13::timestamptz[], $14::timestamptz[], $15::timestamptz[], $16::smallint[],
-    $17::text[], $18::text[], $19::text[], $20::int[], $21::bigint[], $22::timestamptz[]
+    $17::text[], $18::text[], $19::text[], $20::int[], $21::bigint[], $22::timestamptz[], $23::int[], $24::int[]
   )
   on conflict (key_hash, version) do update set
     destination = excluded.destination,
@@ -159,7 +164,9 @@ const UPSERT: &str = "
     topic = excluded.topic,
     partition_number = excluded.partition_number,
     offset_number = excluded.offset_number,
-    committed_at = excluded.committed_at
+    committed_at = excluded.committed_at,
+    read_partition = excluded.read_partition,
+    partition_count = excluded.partition_count
 ";
 
 /// The undelivered records of a partition, in the order in which they came.
@@ -301,10 +308,11 @@ pub(super) fn parked_row(row: &PgRow, record: Option<Arc<[u8]>>) -> Result<Parke
             .transpose()?,
         error: row.try_get("error")?,
         coordinates: index.coordinates,
+        home: index.home,
     })
 }
 
-fn index_row(row: &PgRow) -> Result<ParkedEntry, Trouble> {
+pub(super) fn index_row(row: &PgRow) -> Result<ParkedEntry, Trouble> {
     let due_at: Option<Moment> = row.try_get("next_attempt_at")?;
     let committed_at: Option<Moment> = row.try_get("committed_at")?;
     let first_failed_at: Moment = row.try_get("first_failed_at")?;
@@ -320,6 +328,10 @@ fn index_row(row: &PgRow) -> Result<ParkedEntry, Trouble> {
         committed_at: committed_at.map(|Moment(at)| at),
         first_failed_at: first_failed_at.0,
         coordinates: coordinates(row)?,
+        home: HomePartition {
+            number: row.try_get("home_partition")?,
+            of: row.try_get("partition_count")?,
+        },
     })
 }
 

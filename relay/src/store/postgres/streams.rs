@@ -2,12 +2,14 @@
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 use relay_core::names::Stream;
-use relay_core::rows::Batch;
+use relay_core::rows::{Batch, CountChange};
 use sqlx::PgConnection;
 
 use crate::store::reduce;
+use crate::store::undelivered::NotedCount;
 
 /// Numbers already known to this replica; they never change.
 #[derive(Debug, Default)]
@@ -55,6 +57,51 @@ impl Streams {
             numbers.insert(stream, id);
         }
         Ok(numbers)
+    }
+
+    /// Notes how many partitions a stream's topic has.
+    pub(super) async fn note_count(
+        &self,
+        connection: &mut PgConnection,
+        stream: &Stream,
+        count: i32,
+    ) -> Result<NotedCount, sqlx::Error> {
+        let id = match self.find(connection, stream).await? {
+            Some(id) => id,
+            None => self.insert(connection, stream).await?,
+        };
+        let replaced: Option<Option<i32>> = sqlx::query_scalar(
+            "
+            update streams set
+              partition_count = $2,
+              partition_count_before = coalesce(known.partition_count, streams.partition_count_before),
+              partition_count_changed_at =
+                case when known.partition_count is null then streams.partition_count_changed_at else now() end
+            from (select partition_count from streams where id = $1 for update) as known
+            where id = $1 and known.partition_count is distinct from $2
+            returning known.partition_count
+            ",
+        )
+        .bind(id)
+        .bind(count)
+        .fetch_optional(&mut *connection)
+        .await?;
+        let change: Option<(i32, f64)> = sqlx::query_as(
+            "
+            select partition_count_before, extract(epoch from now() - partition_count_changed_at)::float8
+            from streams where id = $1 and partition_count_changed_at is not null
+            ",
+        )
+        .bind(id)
+        .fetch_optional(connection)
+        .await?;
+        Ok(NotedCount {
+            replaced: replaced.flatten(),
+            change: change.map(|(before, seconds)| CountChange {
+                before,
+                age: Duration::try_from_secs_f64(seconds).unwrap_or_default(),
+            }),
+        })
     }
 
     async fn insert(

@@ -1,14 +1,17 @@
 //! Streams, the ledger and the watermarks.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use relay_core::names::{ContentHash, KeyHash, Stream};
-use relay_core::rows::{Batch, Held, LedgerEntry, Watermark};
-use sqlx::{Row, SqliteConnection};
+use relay_core::rows::{Batch, CountChange, Held, LedgerEntry, Watermark};
+use sqlx::{Connection, Row, SqliteConnection};
 
+use super::connection::find_now;
 use crate::store::lease::Trouble;
 use crate::store::reduce::{self, Acknowledged};
 use crate::store::text::storable;
+use crate::store::undelivered::NotedCount;
 use crate::store::words::{Table, signed};
 
 const TABLE: Table = Table("ledger");
@@ -20,18 +23,74 @@ pub(super) async fn number_streams<'b>(
 ) -> Result<HashMap<&'b Stream, i64>, sqlx::Error> {
     let mut numbers = HashMap::new();
     for stream in reduce::streams(batch) {
-        sqlx::query(
-            "insert into streams (destination, source, model) values (?, ?, ?) on conflict do nothing",
-        )
-        .bind(&*stream.destination)
-        .bind(&*stream.source)
-        .bind(&*stream.model)
-        .execute(&mut *connection)
-        .await?;
-        let id = find_stream(connection, stream).await?;
-        numbers.insert(stream, id.ok_or(sqlx::Error::RowNotFound)?);
+        numbers.insert(stream, number_stream(&mut *connection, stream).await?);
     }
     Ok(numbers)
+}
+
+async fn number_stream(
+    connection: &mut SqliteConnection,
+    stream: &Stream,
+) -> Result<i64, sqlx::Error> {
+    sqlx::query(
+        "insert into streams (destination, source, model) values (?, ?, ?) on conflict do nothing",
+    )
+    .bind(&*stream.destination)
+    .bind(&*stream.source)
+    .bind(&*stream.model)
+    .execute(&mut *connection)
+    .await?;
+    let id = find_stream(connection, stream).await?;
+    id.ok_or(sqlx::Error::RowNotFound)
+}
+
+/// Notes how many partitions a stream's topic has.
+pub(super) async fn note_count(
+    connection: &mut SqliteConnection,
+    stream: &Stream,
+    count: i32,
+) -> Result<NotedCount, Trouble> {
+    let mut transaction = connection.begin_with("begin immediate").await?;
+    let id = number_stream(&mut transaction, stream).await?;
+    let now = find_now(&mut transaction).await?;
+    let known: Option<i32> = sqlx::query_scalar("select partition_count from streams where id = ?")
+        .bind(id)
+        .fetch_one(&mut *transaction)
+        .await?;
+    let replaced = known.filter(|known| *known != count);
+    sqlx::query(
+        "
+        update streams set
+          partition_count = ?1,
+          partition_count_before = coalesce(?2, partition_count_before),
+          partition_count_changed_at = iif(?2 is null, partition_count_changed_at, ?3)
+        where id = ?4
+        ",
+    )
+    .bind(count)
+    .bind(replaced)
+    .bind(now.as_microsecond())
+    .bind(id)
+    .execute(&mut *transaction)
+    .await?;
+    let change: Option<(i32, i64)> = sqlx::query_as(
+        "
+        select partition_count_before, partition_count_changed_at
+        from streams where id = ? and partition_count_changed_at is not null
+        ",
+    )
+    .bind(id)
+    .fetch_optional(&mut *transaction)
+    .await?;
+    transaction.commit().await?;
+    let since = |at: i64| u64::try_from(now.as_microsecond() - at).unwrap_or_default();
+    Ok(NotedCount {
+        replaced,
+        change: change.map(|(before, at)| CountChange {
+            before,
+            age: Duration::from_micros(since(at)),
+        }),
+    })
 }
 
 /// The number of a stream; none when nothing was ever kept of it.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use relay_core::exchange::ErrorClass;
 use relay_core::names::{Coordinates, DeliveryId, Partition};
-use relay_core::rows::{ParkedEntry, ParkedRow, Subject};
+use relay_core::rows::{HomePartition, ParkedEntry, ParkedRow, Subject};
 use relay_core::time::Timestamp;
 use sqlx::sqlite::SqliteRow;
 use sqlx::{QueryBuilder, Row, Sqlite, SqliteConnection};
@@ -12,14 +12,15 @@ use sqlx::{QueryBuilder, Row, Sqlite, SqliteConnection};
 use crate::store::lease::Trouble;
 use crate::store::text::storable;
 use crate::store::undelivered::Counts;
-use crate::store::words::{RecordColumns, Table, due, signed};
+use crate::store::words::{RecordColumns, Table, due, read_elsewhere, signed};
 
 pub(super) const TABLE: Table = Table("parked");
 
 /// Everything but the bytes of the record.
 pub(super) const COLUMNS: &str = "id, key_hash, destination, source, model, key, version, operation, state, reason, \
      attempts, charged, committed_at, next_attempt_at, first_failed_at, last_failed_at, last_status, error_class, error, topic, \
-     partition_number, offset_number";
+     coalesce(read_partition, partition_number) as partition_number, offset_number, partition_number as home_partition, \
+     partition_count";
 
 /// Forgets a delivery that has ended.
 pub(super) async fn delete_ended(
@@ -61,9 +62,11 @@ pub(super) async fn upsert(
         .bind(row.error_class.map(ErrorClass::as_str))
         .bind(storable(&row.error))
         .bind(storable(&row.coordinates.topic))
-        .bind(row.coordinates.partition)
+        .bind(row.home.number)
         .bind(row.coordinates.offset)
         .bind(row.committed_at.map(Timestamp::as_microsecond))
+        .bind(read_elsewhere(row))
+        .bind(row.home.of)
         .execute(connection)
         .await?;
     Ok(())
@@ -73,9 +76,9 @@ const UPSERT: &str = "
   insert into parked (
     key_hash, destination, source, model, key, version, operation, record, state, reason, attempts, charged,
     next_attempt_at, first_failed_at, last_failed_at, last_status, error_class, error, topic, partition_number,
-    offset_number, committed_at
+    offset_number, committed_at, read_partition, partition_count
   )
-  values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+  values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
   on conflict (key_hash, version) do update set
     destination = excluded.destination,
     source = excluded.source,
@@ -96,7 +99,9 @@ const UPSERT: &str = "
     topic = excluded.topic,
     partition_number = excluded.partition_number,
     offset_number = excluded.offset_number,
-    committed_at = excluded.committed_at
+    committed_at = excluded.committed_at,
+    read_partition = excluded.read_partition,
+    partition_count = excluded.partition_count
 ";
 
 /// The undelivered records of a partition, in the order in which they came.
@@ -215,10 +220,11 @@ pub(super) fn parked_row(row: &SqliteRow, record: Option<Arc<[u8]>>) -> Result<P
             .transpose()?,
         error: row.try_get("error")?,
         coordinates: index.coordinates,
+        home: index.home,
     })
 }
 
-fn index_row(row: &SqliteRow) -> Result<ParkedEntry, Trouble> {
+pub(super) fn index_row(row: &SqliteRow) -> Result<ParkedEntry, Trouble> {
     let due_at: Option<i64> = row.try_get("next_attempt_at")?;
     let due_at = due_at
         .map(|at| TABLE.moment("next_attempt_at", at))
@@ -235,6 +241,10 @@ fn index_row(row: &SqliteRow) -> Result<ParkedEntry, Trouble> {
         committed_at,
         first_failed_at: TABLE.moment("first_failed_at", row.try_get("first_failed_at")?)?,
         coordinates: coordinates(row)?,
+        home: HomePartition {
+            number: row.try_get("home_partition")?,
+            of: row.try_get("partition_count")?,
+        },
     })
 }
 

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
 
 use rdkafka::admin::{
-    AdminClient, AdminOptions, AlterConfig, NewTopic, ResourceSpecifier, TopicReplication,
+    AdminClient, AdminOptions, AlterConfig, NewPartitions, NewTopic, ResourceSpecifier,
+    TopicReplication,
 };
 use rdkafka::client::DefaultClientContext;
 use rdkafka::config::ClientConfig;
@@ -32,6 +33,17 @@ pub fn create_topic(topic: &str, partitions: i32, settings: &[(&str, &str)]) {
             .fold(wanted, |wanted, (name, value)| wanted.set(name, value));
         let options = AdminOptions::new().operation_timeout(Some(PATIENCE));
         let created = admin.create_topics([&wanted], &options).await.unwrap();
+        created.into_iter().next().unwrap().unwrap();
+    });
+}
+
+/// Gives a topic more partitions: so many in all.
+pub fn add_partitions(topic: &str, partitions: i32) {
+    block_on(async || {
+        let admin: AdminClient<DefaultClientContext> = client().create().unwrap();
+        let wanted = NewPartitions::new(topic, usize::try_from(partitions).unwrap());
+        let options = AdminOptions::new().operation_timeout(Some(PATIENCE));
+        let created = admin.create_partitions([&wanted], &options).await.unwrap();
         created.into_iter().next().unwrap().unwrap();
     });
 }
@@ -140,7 +152,8 @@ impl Producer {
 
     /// Publishes a record under its own key.
     pub fn send(&self, topic: &str, record: &Record) {
-        self.send_raw(topic, Some(record.key()), Some(&record.encode()), headers());
+        let value = record.encode();
+        self.push(keyed(topic, record, &value));
     }
 
     /// Publishes a record as if so much time had passed since.
@@ -149,11 +162,14 @@ impl Producer {
             .duration_since(SystemTime::UNIX_EPOCH)
             .unwrap();
         let value = record.encode();
-        let record = BaseRecord::to(topic)
-            .key(record.key())
-            .payload(&*value)
-            .headers(headers());
-        self.enqueue(record.timestamp(i64::try_from(then.as_millis()).unwrap()));
+        let record = keyed(topic, record, &value);
+        self.push(record.timestamp(i64::try_from(then.as_millis()).unwrap()));
+    }
+
+    /// Publishes a record to a partition, whatever its key.
+    pub fn send_to(&self, topic: &str, partition: i32, record: &Record) {
+        let value = record.encode();
+        self.push(keyed(topic, record, &value).partition(partition));
     }
 
     /// Publishes anything.
@@ -167,10 +183,10 @@ impl Producer {
         let mut record = BaseRecord::<str, [u8]>::to(topic).headers(headers);
         record.key = key;
         record.payload = value;
-        self.enqueue(record);
+        self.push(record);
     }
 
-    fn enqueue(&self, mut record: BaseRecord<'_, str, [u8]>) {
+    fn push(&self, mut record: BaseRecord<'_, str, [u8]>) {
         while let Err((error, refused)) = self.producer.send(record) {
             assert!(is_queue_full(&error), "{}: {error}", refused.topic);
             self.producer.poll(Duration::from_millis(10));
@@ -201,8 +217,9 @@ impl Default for Producer {
     }
 }
 
-fn headers() -> OwnedHeaders {
-    OwnedHeaders::new()
+/// A record under its own key, with the headers that the gem gives it.
+fn keyed<'a>(topic: &'a str, record: &'a Record, value: &'a [u8]) -> BaseRecord<'a, str, [u8]> {
+    let headers = OwnedHeaders::new()
         .insert(Header {
             key: "content-type",
             value: Some("application/x-protobuf"),
@@ -210,7 +227,11 @@ fn headers() -> OwnedHeaders {
         .insert(Header {
             key: "schema-version",
             value: Some("1"),
-        })
+        });
+    BaseRecord::to(topic)
+        .key(record.key())
+        .payload(value)
+        .headers(headers)
 }
 
 fn is_queue_full(error: &KafkaError) -> bool {

@@ -386,7 +386,9 @@ impl World {
         self.say(|| format!("the topic of {model} gets more partitions"));
         for key in self.topics.keys().iter().filter(|key| key.model == model) {
             if self.topics.was_at(key).is_some() {
-                self.accounts.lose_count_of_key(key.delivery_id(0).key_hash);
+                let key_hash = key.delivery_id(0).key_hash;
+                self.accounts.lose_count_of_key(key_hash);
+                self.store.moved_keys.insert(key_hash);
                 for replica in &mut self.replicas {
                     replica.floors.remove(&key.name);
                     // Whatever is on its way is of before.

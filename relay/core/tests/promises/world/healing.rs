@@ -13,7 +13,7 @@ use super::topics::Key;
 use super::{REPLICAS, World};
 
 /// Rounds until nothing may be left to do.
-const ROUNDS_MAX: usize = 2_000;
+const ROUNDS_MAX: usize = 4_000;
 
 /// What a replica does before it waits for something.
 const TURNS_MAX: usize = 10_000;

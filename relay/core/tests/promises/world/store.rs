@@ -32,6 +32,8 @@ pub struct Store {
     parked: BTreeMap<DeliveryId, ParkedRow>,
     /// Undelivered records that their new owner has not found yet.
     moved: BTreeSet<DeliveryId>,
+    /// Keys that have another partition than before.
+    pub moved_keys: BTreeSet<KeyHash>,
     pub is_down: bool,
     pub next_batch: Option<Fate>,
 }
@@ -71,6 +73,7 @@ impl Store {
                 ParkedChange::Keep(row) => {
                     keeping(self.parked.get(&row.subject.id), row);
                     let before = self.parked.insert(row.subject.id, (**row).clone());
+                    self.join_copies(before.as_ref(), row);
                     self.assert_explained(before);
                 }
                 ParkedChange::Remove(id) => {
@@ -85,6 +88,16 @@ impl Store {
                     }
                 }
             }
+        }
+    }
+
+    /// One version of a key that has another partition than before may be read in both, by two replicas, and stand once.
+    fn join_copies(&mut self, before: Option<&ParkedRow>, row: &ParkedRow) {
+        let is_copy = |before: &&ParkedRow| before.coordinates != row.coordinates;
+        if let Some(before) = before.filter(is_copy)
+            && self.moved_keys.contains(&row.subject.id.key_hash)
+        {
+            self.ended.insert(before.coordinates.clone());
         }
     }
 
