@@ -96,14 +96,17 @@ fn what_is_undelivered_moves_with_its_key_to_another_replica_and_is_sent_there()
     assert_eq!(order_violations(&exchanges), Vec::<String>::new());
     assert_eq!(overlaps(&exchanges), Vec::<String>::new());
     for key in 0..KEYS {
-        let taken = exchanges.iter().filter(|exchange| {
+        let mut taken = exchanges.iter().filter(|exchange| {
             exchange.request.key() == key.to_string() && exchange.status == Some(200)
         });
-        assert_eq!(taken.last().unwrap().request.version(), 2, "{key}");
+        assert_eq!(taken.next_back().unwrap().request.version(), 2, "{key}");
     }
     let retried =
         "select count(*) from attempts where attempt = 1 and version = 1 and outcome = 'retryable'";
-    assert_eq!(scene.database.number(retried), refused.len() as i64);
+    assert_eq!(
+        usize::try_from(scene.database.number(retried)),
+        Ok(refused.len())
+    );
     let misread = format!(
         "select count(*) from attempts where topic = '{topic}' and version = 1 and partition_number >= {BEFORE}"
     );

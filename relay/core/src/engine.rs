@@ -200,7 +200,7 @@ impl Engine {
             Event::Refused { topics } => self.on_refused(&topics),
             Event::Resumed { at } => self.on_resumed(at, &step),
             Event::Counted { undelivered } => self.undelivered = undelivered,
-            Event::PartitionsCounted { topics } => self.on_partitions_counted(topics, &step),
+            Event::PartitionsCounted { topics } => self.on_partitions_counted(&topics, &step),
             Event::PartitionsNoted { topic, change } => {
                 self.on_partitions_noted(&topic, change, now);
             }

@@ -115,10 +115,7 @@ impl Engine {
         if other.is_some() || self.routes[route].is_loading_probe {
             return other;
         }
-        while let Some(id) = self.parked.take_for_probe(route, step.now.monotonic, last) {
-            if self.move_on(id, step.now) {
-                continue;
-            }
+        if let Some(id) = self.parked.take_for_probe(route, step.now.monotonic, last) {
             self.routes[route].is_loading_probe = true;
             step.actions.push(Action::ReadParked { ids: vec![id] });
             return None;
@@ -218,7 +215,6 @@ impl Engine {
                 ids.extend(self.parked.take_due(route, step.now.monotonic, room));
             }
         }
-        ids.retain(|id| !self.move_on(*id, step.now));
         if !ids.is_empty() {
             step.actions.push(Action::ReadParked { ids });
         }

@@ -76,7 +76,7 @@ impl Home {
 }
 
 impl Engine {
-    pub(super) fn on_partitions_counted(&mut self, topics: Vec<(Arc<str>, i32)>, step: &Step<'_>) {
+    pub(super) fn on_partitions_counted(&mut self, topics: &[(Arc<str>, i32)], step: &Step<'_>) {
         let counted = || topics.iter().filter(|(_, count)| *count > 0);
         let all = counted().map(|(_, count)| count.unsigned_abs() as usize);
         self.rate.count(all.sum());
@@ -117,7 +117,7 @@ impl Engine {
         self.census.get(topic).copied().unwrap_or_default()
     }
 
-    /// Hands on what is undelivered and belongs elsewhere. What is in memory follows when it is due again.
+    /// Hands on what is undelivered and belongs elsewhere. What is being tried, or written, follows when it is written.
     pub(super) fn move_rows_of(&mut self, home: usize, now: Now) {
         let may_move = |row: &&Row| {
             let id = row.entry.subject.id;

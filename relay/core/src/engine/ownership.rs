@@ -102,7 +102,9 @@ impl Engine {
             match wait {
                 Some(Wait::InMemory | Wait::Unwritten(_)) => self.parked.renew(entry),
                 Some(Wait::Due(_) | Wait::ForAPerson) | None => {
+                    let id = entry.subject.id;
                     self.remember(home, entry, step.now);
+                    self.move_on(id, step.now);
                 }
             }
         }

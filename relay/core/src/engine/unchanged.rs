@@ -91,6 +91,7 @@ impl Engine {
     pub(super) fn put_back(&mut self, delivery: &Delivery, now: Now) {
         self.parked
             .put_back(delivery.id, now.monotonic + PUT_BACK_WAIT);
+        self.move_on(delivery.id, now);
         self.forget(delivery);
     }
 }

@@ -195,6 +195,15 @@ impl Desk {
 
     pub fn load_with(&mut self, watermark: u64, parked: Vec<ParkedEntry>) -> Vec<Action> {
         self.note();
+        self.load_state(watermark, parked)
+    }
+
+    /// The store has not said yet whether the count of partitions changed.
+    pub fn load_unnoted(&mut self) -> Vec<Action> {
+        self.load_state(0, vec![])
+    }
+
+    fn load_state(&mut self, watermark: u64, parked: Vec<ParkedEntry>) -> Vec<Action> {
         self.step(Event::Loaded {
             partition: self.partition.clone(),
             state: PartitionState {
@@ -251,18 +260,6 @@ impl Desk {
             .topics
             .record(&self.key.partition, self.offset(version));
         record.unwrap().clone()
-    }
-
-    /// The versions that requests carry.
-    pub fn versions_sent(&self, actions: &[Action]) -> Vec<u64> {
-        let version = |action: &Action| match action {
-            Action::Send { http, .. } => {
-                let body: serde_json::Value = serde_json::from_slice(&http.body).unwrap();
-                body["version"].as_u64()
-            }
-            _ => None,
-        };
-        actions.iter().filter_map(version).collect()
     }
 
     /// What the ledger holds once a version was acknowledged.
@@ -449,6 +446,18 @@ pub fn sends(actions: &[Action]) -> bool {
     actions
         .iter()
         .any(|action| matches!(action, Action::Send { .. }))
+}
+
+/// The versions that requests carry.
+pub fn versions_sent(actions: &[Action]) -> Vec<u64> {
+    let version = |action: &Action| match action {
+        Action::Send { http, .. } => {
+            let body: serde_json::Value = serde_json::from_slice(&http.body).unwrap();
+            body["version"].as_u64()
+        }
+        _ => None,
+    };
+    actions.iter().filter_map(version).collect()
 }
 
 pub fn pauses(actions: &[Action]) -> bool {

@@ -10,7 +10,7 @@ use relay_core::rows::{
 };
 use relay_core::time::Timestamp;
 
-use crate::desk::{DUE, Desk, answered, asks_for_ledger, reset, sends};
+use crate::desk::{DUE, Desk, answered, asks_for_ledger, reset, sends, versions_sent};
 
 /// Partitions before and after. The key of the desk is in the first of three, and in the fourth of five.
 const BEFORE: i32 = 3;
@@ -90,10 +90,24 @@ fn what_waits_moves_when_the_count_changes_and_is_not_retried_here() {
 
 #[test]
 fn what_was_parked_under_another_count_moves_before_it_is_read() {
+    for state in [DUE, later()] {
+        let mut desk = owner();
+        desk.count(AFTER);
+        let entry = parked(&desk, state, HERE);
+        let mut actions = desk.load_with(0, vec![entry]);
+        actions.extend(desk.pass(MINUTE));
+        assert_eq!(moves(&actions), there());
+        assert!(!reads_parked(&actions));
+    }
+}
+
+#[test]
+fn what_a_person_retries_moves_before_it_is_read() {
     let mut desk = owner();
     desk.count(AFTER);
-    let entry = parked(&desk, DUE, HERE);
-    let mut actions = desk.load_with(0, vec![entry]);
+    desk.load(0);
+    let entries = vec![parked(&desk, DUE, HERE)];
+    let mut actions = desk.step(Event::ManualRetries { entries });
     actions.extend(desk.pass(MINUTE));
     assert_eq!(moves(&actions), there());
     assert!(!reads_parked(&actions));
@@ -117,6 +131,56 @@ fn what_was_being_tried_moves_as_soon_as_it_is_kept() {
         assert_eq!(moves(&actions), there());
         assert!(!reads_parked(&desk.pass(100 * MINUTE)));
     }
+}
+
+/// Its owner could still write it again, and take it back.
+#[test]
+fn what_is_not_durable_yet_does_not_move() {
+    let mut desk = owner();
+    let entry = parked(&desk, DUE, HERE);
+    desk.load_with(0, vec![entry]);
+    desk.give_back_charged(1, 9);
+    desk.answer(reset());
+    assert_eq!(moves(&desk.count(AFTER)), []);
+    let (rows, actions) = desk.write();
+    let is_move = |change: &ParkedChange| matches!(change, ParkedChange::Move(..));
+    assert!(!rows.parked.iter().any(is_move));
+    assert_eq!(moves(&actions), there());
+}
+
+#[test]
+fn what_was_read_after_the_change_and_fails_moves_too() {
+    let mut desk = Desk::of(|knobs| {
+        knobs.in_place = 0;
+        knobs.max_retries = 3;
+    });
+    desk.produce(Operation::Update, Some(0));
+    desk.assign();
+    desk.count(BEFORE);
+    desk.load(0);
+    desk.count(AFTER);
+    desk.read(1);
+    assert!(sends(&desk.ledger(None)));
+    desk.answer(reset());
+    let (_, actions) = desk.write();
+    assert_eq!(moves(&actions), there());
+}
+
+/// With `skip_unchanged` an older version stays in the store until the newer one has ended.
+#[test]
+fn what_is_put_back_for_a_newer_version_moves_too() {
+    let mut desk = Desk::of(|knobs| knobs.skip_unchanged = true);
+    desk.produce(Operation::Update, Some(0));
+    desk.produce(Operation::Update, Some(1));
+    desk.assign();
+    desk.count(BEFORE);
+    let entry = parked(&desk, DUE, HERE);
+    assert!(reads_parked(&desk.load_with(0, vec![entry])));
+    desk.count(AFTER);
+    desk.read(2);
+    let mut actions = desk.give_back(1);
+    actions.extend(desk.pass(MINUTE));
+    assert_eq!(moves(&actions), there());
 }
 
 #[test]
@@ -220,25 +284,43 @@ fn for_a_while_after_a_change_the_ledger_is_always_asked() {
 /// What was tried of the key may stand in another partition, and be what the consumer holds.
 #[test]
 fn nothing_is_skipped_as_unchanged_while_its_key_may_be_in_two_partitions() {
-    let sends_what_is_held = |change| {
+    let sends_what_is_held = |noted| {
         let mut desk = Desk::of(|knobs| knobs.skip_unchanged = true);
         desk.produce(Operation::Update, Some(0));
         desk.produce(Operation::Update, Some(0));
         desk.assign();
         desk.count(BEFORE);
-        desk.load(0);
+        desk.load_unnoted();
         let topic = desk.partition.topic.clone();
-        desk.step(Event::PartitionsNoted { topic, change });
+        if let Some(change) = noted {
+            desk.step(Event::PartitionsNoted { topic, change });
+        }
         let held = desk.held(1);
         desk.read(2);
         sends(&desk.ledger(Some(held)))
     };
-    assert!(!sends_what_is_held(None));
+    assert!(!sends_what_is_held(Some(None)));
     let change = CountChange {
         before: 2,
         age: MINUTE,
     };
-    assert!(sends_what_is_held(Some(change)));
+    assert!(sends_what_is_held(Some(Some(change))));
+    assert!(sends_what_is_held(None), "nobody knows of changes");
+}
+
+/// What was parked in partitions that a topic does not have any more would have no owner.
+#[test]
+fn the_owner_of_a_topics_first_partition_looks_after_those_that_are_gone() {
+    let mut desk = owner();
+    assert_eq!(desk.engine.ends_of_topics(), []);
+    desk.load(0);
+    let end = Partition {
+        number: BEFORE,
+        ..desk.partition.clone()
+    };
+    assert_eq!(desk.engine.ends_of_topics(), [end]);
+    let (desk, _) = next_owner();
+    assert_eq!(desk.engine.ends_of_topics(), []);
 }
 
 /// Found by the simulation: an older version of the partition before took the place of a newer one that had failed.
@@ -265,5 +347,5 @@ fn a_version_on_its_way_from_one_partition_makes_an_older_one_of_another_stale()
     desk.ledger(None);
     desk.answer(answered(500));
     let again = desk.pass(MINUTE);
-    assert_eq!(desk.versions_sent(&again), [2]);
+    assert_eq!(versions_sent(&again), [2]);
 }

@@ -10,7 +10,7 @@ use super::group::short;
 use super::replica::{Asked, Flight, Replica, Rider};
 use super::settings::{FLUSH_ROWS, TIMEOUT};
 use super::store::is_final;
-use super::topics::Key;
+use super::topics::{Key, Topics};
 
 /// Whose batch is written.
 #[derive(Debug, Clone, Copy)]
@@ -139,7 +139,7 @@ impl World {
             !replica.riders().any(|rider| rider.key == key),
             "ORDER: two requests of {key} are in flight from replica {who}"
         );
-        if let Some(before) = self.topics.was_at(&known) {
+        if let Some(before) = Topics::was_at(&known) {
             return self.rider_of_moved(who, id, known, &before);
         }
         let partition = known.partition;

@@ -10,7 +10,7 @@ use super::group::short;
 use super::replica::{Asked, Flight};
 use super::rules::Happening;
 use super::store::Fate;
-use super::topics::describe;
+use super::topics::{Topics, describe};
 use super::{REPLICAS, World, settings};
 
 /// By how many seconds a clock may be wrong.
@@ -385,7 +385,7 @@ impl World {
         }
         self.say(|| format!("the topic of {model} gets more partitions"));
         for key in self.topics.keys().iter().filter(|key| key.model == model) {
-            if self.topics.was_at(key).is_some() {
+            if Topics::was_at(key).is_some() {
                 let key_hash = key.delivery_id(0).key_hash;
                 self.accounts.lose_count_of_key(key_hash);
                 self.store.moved_keys.insert(key_hash);

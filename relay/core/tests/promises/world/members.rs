@@ -6,6 +6,7 @@ use relay_core::names::Partition;
 use super::carry_out::Writer;
 use super::group::short;
 use super::replica::{Asked, Fetch};
+use super::topics::Topics;
 use super::{REPLICAS, World};
 
 impl World {
@@ -47,7 +48,7 @@ impl World {
             .topics
             .keys()
             .into_iter()
-            .filter(|key| key.partition == *partition && self.topics.was_at(key).is_none())
+            .filter(|key| key.partition == *partition && Topics::was_at(key).is_none())
         {
             let version = self.store.ledger_version(&key.name);
             self.replicas[who].floors.insert(key.name, version);

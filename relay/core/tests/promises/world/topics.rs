@@ -155,7 +155,7 @@ impl Topics {
     }
 
     /// Where a key was before its topic got more partitions, if that is somewhere else.
-    pub fn was_at(&self, key: &Key) -> Option<Partition> {
+    pub fn was_at(key: &Key) -> Option<Partition> {
         let (_, before, ..) = MODELS
             .into_iter()
             .find(|(model, ..)| *model == key.model)
