@@ -1,6 +1,7 @@
 //! The Kafka edge: a destination's consumer group, as events for its engine.
 //!
 //! - [`bounds`]: where partitions begin
+//! - `client`: what a consumer asks of librdkafka
 //! - [`consumer`]: records and rebalances in, commits, pauses and releases out
 //! - [`group`]: what librdkafka calls back
 //! - [`partitions`]: how many there are, for what replicas share by them
@@ -14,6 +15,7 @@
 //! `incremental_unassign` waits for that. A commit that must not be lost is made before that call. And a consumer that
 //! closes answers the last rebalance at once, or closing would wait for itself.
 mod bounds;
+mod client;
 pub mod consumer;
 mod group;
 mod partitions;

@@ -7,7 +7,7 @@ use std::time::Duration;
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer as _};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{BorrowedMessage, Headers};
-use rdkafka::{ClientConfig, Message, Offset, TopicPartitionList};
+use rdkafka::{Message, Offset, TopicPartitionList};
 use relay_core::engine::KafkaRecord;
 use relay_core::names::{Coordinates, Partition, Stream};
 use relay_core::settings::{Destination, Start};
@@ -16,22 +16,13 @@ use tokio::sync::Notify;
 use tracing::{debug, warn};
 
 use super::KafkaFailure;
+use super::client::client;
 use super::group::{Change, Group};
 use super::start;
 use crate::config::Kafka;
 
 /// Records of one burst: between bursts requests leave and answers are taken in.
 const BURST_MAX: usize = 500;
-
-/// What librdkafka prefetches for one consumer, in KiB: its default of 64 MiB is dear with many destinations.
-const PREFETCH_KIB: &str = "16384";
-
-/// How often new topics are looked for, and how often librdkafka counts lag.
-const METADATA_INTERVAL_MS: &str = "5000";
-const STATISTICS_INTERVAL_MS: &str = "5000";
-
-/// The longest wait between two attempts to connect to a broker.
-const RECONNECT_WAIT_MAX_MS: &str = "1000";
 
 /// How often the last offsets are committed once more.
 const COMMIT_AGAIN_INTERVAL: Duration = Duration::from_secs(5);
@@ -347,36 +338,6 @@ impl TopicsOf {
         };
         stream.is_some_and(|stream| is_allowed(&stream.source))
     }
-}
-
-fn client(kafka: &Kafka, group: &str, replica: &str) -> ClientConfig {
-    let session_ms = kafka.session_timeout.as_millis();
-    let mut client = kafka.client();
-    // Whoever finds back later than its session lasts loses its partitions, and hears of it last: librdkafka would wait for
-    // up to 10 s between two attempts to connect.
-    if client.get("reconnect.backoff.max.ms").is_none() {
-        client.set("reconnect.backoff.max.ms", RECONNECT_WAIT_MAX_MS);
-    }
-    client
-        .set("client.id", replica)
-        .set("group.id", group)
-        .set("group.instance.id", replica)
-        .set("group.protocol", "classic")
-        .set("partition.assignment.strategy", "cooperative-sticky")
-        .set("session.timeout.ms", session_ms.to_string())
-        .set(
-            "heartbeat.interval.ms",
-            (session_ms / 4).max(250).to_string(),
-        )
-        .set("enable.auto.commit", "false")
-        .set("enable.auto.offset.store", "false")
-        .set("auto.offset.reset", "earliest")
-        .set("allow.auto.create.topics", "false")
-        .set("topic.metadata.refresh.interval.ms", METADATA_INTERVAL_MS)
-        .set("statistics.interval.ms", STATISTICS_INTERVAL_MS)
-        .set("queued.max.messages.kbytes", PREFETCH_KIB)
-        .set_log_level(rdkafka::config::RDKafkaLogLevel::Warning);
-    client
 }
 
 /// The topics of a destination: any of its sources, any model.
