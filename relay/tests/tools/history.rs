@@ -25,8 +25,10 @@ fn exchange(version: u64, status: u16, arrived: u64, answered: u64) -> Exchange 
             attempt: 1,
         },
         status: (answered > 0).then_some(status),
+        said: Vec::new(),
         arrived,
         answered: (answered > 0).then_some(answered),
+        answered_at: None,
     }
 }
 

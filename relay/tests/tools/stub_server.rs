@@ -100,6 +100,8 @@ fn going_down_cuts_what_is_under_way() {
         });
         server.wait_until("the request", PATIENCE, |exchanges| exchanges.len() == 1);
         server.go_down();
+        let cut = &server.exchanges()[0];
+        assert_eq!((cut.status, cut.answered), (None, Some(2)));
         assert_eq!(waiting.join().unwrap(), "");
     });
 }

@@ -74,6 +74,19 @@ impl Eras {
         assigned.iter().copied().filter(|began| *began <= at).max()
     }
 
+    /// When another relay was first given the partition, after `from`.
+    pub fn given_away(&self, relay: &str, partition: &Partition, from: Moment) -> Option<Moment> {
+        let of_others = self
+            .assigned
+            .iter()
+            .filter(|((other, of), _)| other != relay && of == partition);
+        of_others
+            .flat_map(|(_, given)| given)
+            .copied()
+            .filter(|given| *given > from)
+            .min()
+    }
+
     /// Whether the relay lost the partition, without draining it, after `from`, in favour of one who had it at `until`.
     pub fn was_lost(
         &self,
@@ -149,6 +162,8 @@ mod tests {
         assert_eq!(eras.began("relay-1", &partition, at(8)), Some(at(1)));
         assert_eq!(eras.began("relay-1", &partition, at(10)), Some(at(9)));
         assert_eq!(eras.began("relay-2", &partition, at(10)), None);
+        assert_eq!(eras.given_away("relay-2", &partition, at(1)), Some(at(9)));
+        assert_eq!(eras.given_away("relay-1", &partition, at(1)), None);
         assert!(eras.was_lost("relay-1", &partition, at(2), at(3)));
         assert!(!eras.was_lost("relay-1", &partition, at(6), at(7)));
         assert_eq!((eras.rebalances(), eras.losses()), (3, 1));

@@ -1,20 +1,26 @@
 //! What the endpoints saw, what the store says, and what the relays went through: all that the checks look at.
 
+use std::cmp::Reverse;
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use relay_test_support::database::Database;
 use relay_test_support::history::Exchange;
 
+use crate::carried::{Carried, batch_of, is_acknowledged};
 use crate::eras::{Eras, Partition};
 use crate::lives::Life;
 use crate::moment::{Anchor, Moment};
+use crate::services::{Absence, Service};
 use crate::topics::Published;
 
-/// After an outage of Kafka a relay finds its coordinator within that time.
+/// How much the machine's two clocks may differ.
+const CLOCKS: Duration = Duration::from_millis(5);
+
+/// After an outage of Kafka, or after a pause of its own, a relay finds its coordinator within that time.
 const HEARS_AGAIN: Duration = Duration::from_secs(15);
 
-/// A request as an endpoint saw it.
+/// A record in a request as an endpoint saw it.
 #[derive(Debug, Clone)]
 pub struct Sent {
     pub destination: &'static str,
@@ -22,40 +28,46 @@ pub struct Sent {
     pub key: String,
     pub version: u64,
     pub id: String,
-    /// Which attempt it says it is.
+    /// Which attempt it says it is, or, of a batch, the log does; 0 where nobody wrote that down.
     pub attempt: u32,
+    /// The batch that it was part of.
+    pub batch: Option<String>,
+    /// Records of the request.
+    pub company: usize,
     pub relay: String,
     pub life: u32,
     pub at: Moment,
     /// Its place among all arrivals and answers at this endpoint, and that of its end.
     pub arrived: u64,
     pub ended: Option<u64>,
-    /// None where it got no whole answer.
-    pub status: Option<u16>,
+    pub ended_at: Option<Moment>,
+    pub is_acknowledged: bool,
 }
 
 impl Sent {
-    pub fn of(destination: &'static str, exchange: &Exchange, anchor: &Anchor) -> Self {
+    /// All records of a request.
+    pub fn all_of(destination: &'static str, exchange: &Exchange, anchor: &Anchor) -> Vec<Self> {
         let request = &exchange.request;
         let number = |name| request.header(name).parse().unwrap_or(0);
-        Self {
+        let records = Carried::all_of(request);
+        let company = records.len();
+        let sent = |record: Carried| Self {
             destination,
-            key: request.stream_key(),
-            version: request.version(),
-            id: request.id().to_owned(),
+            key: record.stream_key,
+            version: record.version,
+            is_acknowledged: is_acknowledged(exchange, &record.id),
+            id: record.id,
             attempt: number("replicates-to-attempt"),
+            batch: batch_of(request).map(str::to_owned),
+            company,
             relay: request.header("x-relay").to_owned(),
             life: number("x-life"),
             at: anchor.moment_of(request.received_at),
             arrived: exchange.arrived,
             ended: exchange.answered,
-            status: exchange.status,
-        }
-    }
-
-    pub fn is_acknowledged(&self) -> bool {
-        self.status
-            .is_some_and(|status| (200..300).contains(&status))
+            ended_at: exchange.answered_at.map(|at| anchor.moment_of(at)),
+        };
+        records.into_iter().map(sent).collect()
     }
 
     /// For people.
@@ -86,6 +98,7 @@ pub struct Logged {
     pub id: String,
     /// 0 for an end without a request.
     pub attempt: u32,
+    pub batch: Option<String>,
     pub outcome: String,
     pub status: Option<u16>,
     pub error_class: String,
@@ -116,8 +129,8 @@ pub struct Evidence {
     pub undelivered: Vec<Undelivered>,
     pub lives: Vec<Life>,
     pub eras: Eras,
-    /// When Kafka was away.
-    pub kafka_away: Vec<(Moment, Moment)>,
+    /// When Kafka and PostgreSQL were away.
+    pub away: Vec<Absence>,
     /// Where the keys of a destination are.
     pub partitions: HashMap<(String, String), Partition>,
 }
@@ -139,15 +152,31 @@ impl Evidence {
     }
 
     /// Whether a request was sent by one who had lost the partition and could not hear of it: Kafka was away, or had just
-    /// come back. Only then may two relays work for one partition.
+    /// come back, or it had stood still. Only then may two relays work for one partition.
     pub fn was_deaf(&self, sent: &Sent) -> bool {
-        let is_lost = self
-            .partition_of(sent)
-            .is_some_and(|of| self.eras.was_lost(&sent.relay, of, sent.at, sent.at));
-        let was_away = |(began, ended): &(Moment, Moment)| {
-            *began <= sent.at && sent.at <= ended.plus(HEARS_AGAIN)
+        let Some(partition) = self.partition_of(sent) else {
+            return false;
         };
-        is_lost && self.kafka_away.iter().any(was_away)
+        let was_away = |away: &Absence| {
+            away.service == Service::Kafka
+                && away.began <= sent.at
+                && sent.at <= away.ended.plus(HEARS_AGAIN)
+        };
+        let is_lost = self.eras.was_lost(&sent.relay, partition, sent.at, sent.at);
+        is_lost && self.away.iter().any(was_away) || self.was_dazed(sent, partition)
+    }
+
+    /// Whether its sender had stood still for longer than its session, and another relay was given the partition because of
+    /// that. When it was in the middle of a join its client does not notice, and is told by the end of its next one.
+    fn was_dazed(&self, sent: &Sent, partition: &Partition) -> bool {
+        let began = self.eras.began(&sent.relay, partition, sent.at);
+        let mut lives = self.lives.iter();
+        let life = lives.find(|life| life.relay == sent.relay && life.number == sent.life);
+        began.zip(life).is_some_and(|(began, life)| {
+            let given = self.eras.given_away(&sent.relay, partition, began);
+            given.is_some_and(|given| given <= sent.at.plus(HEARS_AGAIN))
+                && life.was_dazed(began, sent.at, HEARS_AGAIN)
+        })
     }
 
     /// Whether another relay counted the attempts of a request's record, too, between this one and `until`: it had the
@@ -177,6 +206,35 @@ impl Evidence {
         by_key
     }
 
+    /// A batch does not say which attempts it makes: the log does, of those that its sender could write down.
+    pub fn number_attempts(&mut self) {
+        let mut rows: HashMap<_, Vec<&Logged>> = HashMap::new();
+        for row in &self.logged {
+            if let Some(batch) = &row.batch {
+                let name = (row.id.as_str(), batch.as_str(), row.relay.as_str());
+                rows.entry(name).or_default().push(row);
+            }
+        }
+        for rows in rows.values_mut() {
+            rows.sort_by_key(|row| Reverse(row.attempted_at));
+        }
+        let mut batched: Vec<_> = self.sent.iter_mut().collect();
+        batched.sort_by_key(|sent| sent.at);
+        for sent in batched {
+            let Some(batch) = &sent.batch else { continue };
+            let name = (sent.id.as_str(), batch.as_str(), sent.relay.as_str());
+            let rows = rows.get_mut(&name);
+            // It left before it arrived. One that was never written down leaves its predecessor's row alone.
+            let its = rows.and_then(|rows| {
+                let left = rows
+                    .iter()
+                    .position(|row| row.attempted_at <= sent.at.plus(CLOCKS))?;
+                Some(rows.drain(left..).next()?.attempt)
+            });
+            sent.attempt = its.unwrap_or(0);
+        }
+    }
+
     /// Takes in what was published, and by that where the keys are.
     pub fn take_published(&mut self, published: &[Published]) {
         let places = published.iter().map(|record| {
@@ -194,7 +252,7 @@ const KEY: &str = "source || '/' || model || '/' || key";
 /// The whole log.
 pub fn logged(database: &Database) -> Vec<Logged> {
     let sql = format!(
-        "select destination, {KEY}, version, {ID}, attempt, outcome, status, error_class, replica,
+        "select destination, {KEY}, version, {ID}, attempt, batch_id, outcome, status, error_class, replica,
            (extract(epoch from attempted_at) * 1000000)::bigint,
            (extract(epoch from pg_xact_commit_timestamp(xmin)) * 1000000)::bigint
          from attempts"
@@ -209,12 +267,13 @@ pub fn logged(database: &Database) -> Vec<Logged> {
             version: text(2).parse().unwrap(),
             id: text(3),
             attempt: text(4).parse().unwrap(),
-            outcome: text(5),
-            status: row[6].as_ref().map(|status| status.parse().unwrap()),
-            error_class: text(7),
-            relay: text(8),
-            attempted_at: Moment(number(9)),
-            durable_at: Moment(number(10)),
+            batch: row[5].clone(),
+            outcome: text(6),
+            status: row[7].as_ref().map(|status| status.parse().unwrap()),
+            error_class: text(8),
+            relay: text(9),
+            attempted_at: Moment(number(10)),
+            durable_at: Moment(number(11)),
         }
     };
     rows.into_iter().map(read).collect()
@@ -249,4 +308,44 @@ pub fn ended(logged: &[Logged]) -> HashSet<(&str, &str, u64)> {
         .filter(is_end)
         .map(|row| (row.destination.as_str(), row.key.as_str(), row.version))
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Evidence;
+    use crate::checks::samples::{assigned, evidence, life, logged, sent};
+
+    #[test]
+    fn the_log_says_which_attempt_of_a_record_a_batch_was() {
+        let mut evidence = evidence(&[("a", 1)]);
+        for (attempt, at) in [(0, 10), (0, 20), (0, 30)] {
+            let mut sent = sent("a", 1, "relay-1", at);
+            (sent.attempt, sent.batch) = (attempt, Some("bat_1".to_owned()));
+            let mut row = logged("a", 1, u32::try_from(at / 10).unwrap(), "retryable");
+            (row.batch, row.attempted_at) = (sent.batch.clone(), sent.at);
+            evidence.sent.push(sent);
+            evidence.logged.push(row);
+        }
+        evidence.logged.remove(1);
+        evidence.number_attempts();
+        let attempts: Vec<_> = evidence.sent.iter().map(|sent| sent.attempt).collect();
+        assert_eq!(attempts, [1, 0, 3], "the second was not written down");
+    }
+
+    #[test]
+    fn who_stood_still_while_the_partition_was_given_away_is_deaf_for_a_while() {
+        let mut evidence = evidence(&[("a", 1)]);
+        let mut still = life("relay-1", None);
+        let moment = |at| sent("a", 1, "relay-1", at).at;
+        still.freezes = vec![(moment(10), moment(20))];
+        evidence.lives = vec![still];
+        let is_deaf = |evidence: &Evidence, at| evidence.was_deaf(&sent("a", 1, "relay-1", at));
+        evidence.eras = assigned(&[("relay-1", 0), ("relay-2", 17)]);
+        assert!(is_deaf(&evidence, 22));
+        assert!(!is_deaf(&evidence, 50), "long after");
+        evidence.eras = assigned(&[("relay-1", 0), ("relay-2", 17), ("relay-1", 21)]);
+        assert!(!is_deaf(&evidence, 22), "it was given the partition anew");
+        evidence.eras = assigned(&[("relay-1", 0)]);
+        assert!(!is_deaf(&evidence, 22), "nobody else has it");
+    }
 }

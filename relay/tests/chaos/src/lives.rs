@@ -16,13 +16,10 @@ pub enum Death {
     Killed,
     /// SIGTERM, and it ended well.
     Stopped,
-    /// By itself, saying so, as it may when Kafka or PostgreSQL was away: the broker took it for two of one name after a join
-    /// that was cut short, or its drain could not be written down.
-    Outage,
-    /// By itself, which no relay should otherwise that was ready once.
+    /// By itself, once it had been ready, and what it printed last.
     Fell(String),
-    /// By itself, before it was ready: Kafka or PostgreSQL was away.
-    NeverReady,
+    /// By itself, before it was ready, and what it printed last.
+    NeverReady(String),
 }
 
 /// From one start of a relay to its end.
@@ -46,10 +43,19 @@ impl Life {
 
     /// Whether it stood still between the two moments for so long that its partitions may have been given away.
     pub fn was_silent(&self, from: Moment, until: Moment) -> bool {
-        let is_long = |(began, ended): &(Moment, Moment)| began.plus(LONG) <= *ended;
-        self.freezes
-            .iter()
-            .any(|freeze| is_long(freeze) && freeze.0 <= until && freeze.1 >= from)
+        self.silences()
+            .any(|(began, ended)| *began <= until && *ended >= from)
+    }
+
+    /// Whether it had stood still for so long since a moment, and that was over no longer than `after` before `at`.
+    pub fn was_dazed(&self, since: Moment, at: Moment, after: Duration) -> bool {
+        self.silences()
+            .any(|(began, ended)| *ended >= since && *began <= at && at <= ended.plus(after))
+    }
+
+    fn silences(&self) -> impl Iterator<Item = &(Moment, Moment)> {
+        let is_long = |(began, ended): &&(Moment, Moment)| began.plus(LONG) <= *ended;
+        self.freezes.iter().filter(is_long)
     }
 }
 

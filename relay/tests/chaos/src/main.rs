@@ -8,6 +8,7 @@
 //!
 //! The services are those of `$SERVICES_DIR`; they are restarted, so nobody else may use them.
 mod arguments;
+mod carried;
 mod checks;
 mod consumer;
 mod destination;
@@ -23,6 +24,7 @@ mod services;
 mod stage;
 mod storm;
 mod topics;
+mod turns;
 mod watch;
 mod writer;
 

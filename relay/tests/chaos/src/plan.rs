@@ -5,6 +5,7 @@
 use std::time::Duration;
 
 use crate::dice::{Dice, dice_of};
+use crate::turns::Turn;
 
 /// The relays' names, and the destinations'.
 pub const RELAYS: [&str; 3] = ["relay-1", "relay-2", "relay-3"];
@@ -29,6 +30,8 @@ pub enum RelayFault {
     Stop(Duration),
     /// SIGSTOP, and SIGCONT after that long.
     Freeze(Duration),
+    /// Another configuration.
+    Turn(Turn),
 }
 
 /// What happens to Kafka or PostgreSQL: it is away for that long.
@@ -81,7 +84,7 @@ impl Plan {
         Self {
             relays: RELAYS
                 .iter()
-                .map(|name| track(name).draw(2..9, relay_fault))
+                .map(|name| track(name).draw(1..7, relay_fault))
                 .collect(),
             kafka: track("kafka").draw(18..40, |dice| outage(dice, 0..5)),
             postgres: track("postgres").draw(12..30, |dice| outage(dice, 0..6)),
@@ -121,6 +124,9 @@ impl Track {
 /// A static member that comes back within its session takes its own partitions again; one that stays away, or is frozen
 /// for longer, loses them.
 fn relay_fault(dice: &mut Dice) -> (RelayFault, Duration) {
+    if dice.happens(40) {
+        return (RelayFault::Turn(Turn::draw(dice)), Duration::ZERO);
+    }
     let away = if dice.happens(60) {
         between(dice, &(0..3))
     } else {
@@ -167,6 +173,7 @@ fn between(dice: &mut Dice, seconds: &std::ops::Range<u64>) -> Duration {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::turns::Told;
 
     const MINUTES: Duration = Duration::from_secs(600);
 
@@ -210,6 +217,11 @@ mod tests {
         let frozen =
             |fault: &RelayFault| matches!(fault, RelayFault::Freeze(long) if *long > SESSION);
         assert!(relays.iter().any(frozen));
+        for wanted in [Told::Signal, Told::Request, Told::File] {
+            let is_told =
+                |fault: &RelayFault| matches!(fault, RelayFault::Turn(turn) if turn.told == wanted);
+            assert!(relays.iter().any(is_told), "{wanted:?}");
+        }
         for outages in [&plan.kafka, &plan.postgres] {
             assert!(outages.iter().any(|step| step.fault.is_crash));
             assert!(outages.iter().any(|step| !step.fault.is_crash));

@@ -1,17 +1,21 @@
 //! One relay and what it suffers. Whoever runs relays starts one again that has ended; so does this.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::ExitStatus;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use relay_test_support::relay::{RelayConfig, RelayProcess};
+use relay_test_support::relay::RelayProcess;
 use relay_test_support::wait::wait_until;
 
 use crate::lives::{Death, Lives};
 use crate::moment::Moment;
 use crate::plan::{RelayFault, Step};
 use crate::services::note;
+use crate::turns::{Draft, Told, Turn};
+
+/// Where it is asked to read its configuration again.
+const RELOAD: &str = "/api/v1/config/reload";
 
 /// How often a relay is looked at, and how long one that ended by itself is left alone.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
@@ -20,38 +24,30 @@ const REST: Duration = Duration::from_millis(500);
 /// A drain may take its `drain_timeout`.
 const ENDS_WITHIN: Duration = Duration::from_secs(60);
 
-/// What one says that an outage ended.
-const OUTAGE: [&str; 2] = [
-    "two replicas must not share relay.name",
-    "the drain took longer than relay.drain_timeout",
-];
-
 /// A relay that is looked after.
 pub struct Relay<'a> {
     name: &'static str,
     process: RelayProcess,
+    draft: Draft,
     lives: &'a Lives,
-    life_file: PathBuf,
     was_ready: bool,
+    /// How often it was told of another configuration.
+    pub turns: usize,
+    /// Configurations that it would not take.
+    pub refusals: Vec<String>,
 }
 
 impl<'a> Relay<'a> {
-    /// Starts it. `folder` holds the file by which its requests say which life they are of.
-    pub fn start(
-        name: &'static str,
-        binary: &Path,
-        config: RelayConfig,
-        folder: &Path,
-        lives: &'a Lives,
-    ) -> Self {
-        let life_file = life_file(folder, name);
-        begin_life(lives, name, &life_file);
+    pub fn start(binary: &Path, draft: Draft, lives: &'a Lives) -> Self {
+        begin_life(lives, &draft);
         Self {
-            name,
-            process: RelayProcess::start(binary, config),
+            name: draft.name,
+            process: RelayProcess::start(binary, draft.of_turn(&Turn::FIRST)),
+            draft,
             lives,
-            life_file,
             was_ready: false,
+            turns: 0,
+            refusals: vec![],
         }
     }
 
@@ -76,6 +72,7 @@ impl<'a> Relay<'a> {
                     self.start_again();
                 }
                 RelayFault::Freeze(long) => self.freeze(long),
+                RelayFault::Turn(turn) => self.turn(&turn),
             }
         }
     }
@@ -93,12 +90,36 @@ impl<'a> Relay<'a> {
         }
     }
 
-    /// Waits until it is ready again, whatever it went through.
+    /// Waits until it is ready again and serves everything, whatever it went through.
     pub fn recover(&mut self) {
+        let config = self.draft.of_turn(&Turn::FIRST);
+        self.process.write_config(&config);
         wait_until("every relay to be ready", ENDS_WITHIN, || {
             self.look_after();
             matches!(self.process.fetch("/readyz"), Some((200, _)))
+                && matches!(self.process.post(RELOAD, ""), Some((200, _)))
         });
+    }
+
+    /// Puts another configuration in the place of its file, and tells it.
+    fn turn(&mut self, turn: &Turn) {
+        self.process.write_config(&self.draft.of_turn(turn));
+        // Before it listens a signal would end it; one that is down reads the file when it is started.
+        self.look_after();
+        if !self.was_ready {
+            return;
+        }
+        self.turns += 1;
+        match turn.told {
+            Told::Signal => self.process.signal("HUP"),
+            // It may be ending, and refuse because of that.
+            Told::Request => {
+                if let Some((422, text)) = self.process.post(RELOAD, "") {
+                    self.refusals.push(format!("{}: {text}", self.name));
+                }
+            }
+            Told::File => {}
+        }
     }
 
     /// SIGTERM, and what it says at its end.
@@ -154,10 +175,11 @@ impl<'a> Relay<'a> {
     fn note_end(&mut self, status: ExitStatus) {
         let output = self.process.output();
         let last = output.lines().last().unwrap_or_default();
-        let death = match self.was_ready {
-            false => Death::NeverReady,
-            true if OUTAGE.iter().any(|words| last.contains(words)) => Death::Outage,
-            true => Death::Fell(format!("{} ended by itself, {status}: {last}", self.name)),
+        let said = format!("{} ended by itself, {status}: {last}", self.name);
+        let death = if self.was_ready {
+            Death::Fell(said)
+        } else {
+            Death::NeverReady(said)
         };
         note(&format!("{}: {death:?}", self.name));
         self.lives.end(self.name, death);
@@ -165,16 +187,11 @@ impl<'a> Relay<'a> {
 
     fn start_again(&mut self) {
         self.was_ready = false;
-        begin_life(self.lives, self.name, &self.life_file);
+        begin_life(self.lives, &self.draft);
         self.process.restart();
     }
 }
 
-/// The file from which a relay reads what its requests say in `x-life`.
-pub fn life_file(folder: &Path, name: &str) -> PathBuf {
-    folder.join(format!("{name}.life"))
-}
-
-fn begin_life(lives: &Lives, name: &str, file: &Path) {
-    std::fs::write(file, lives.begin(name).to_string()).unwrap();
+fn begin_life(lives: &Lives, draft: &Draft) {
+    std::fs::write(&draft.life_file, lives.begin(draft.name).to_string()).unwrap();
 }

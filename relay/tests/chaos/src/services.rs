@@ -11,11 +11,19 @@ use serde_json::Value;
 use crate::moment::Moment;
 use crate::plan::{Outage, Step};
 
-/// From when until when Kafka was away, how often so ever.
-pub static KAFKA_AWAY: Mutex<Vec<(Moment, Moment)>> = Mutex::new(vec![]);
+/// Which service was away from when until when, how often so ever.
+pub static AWAY: Mutex<Vec<Absence>> = Mutex::new(vec![]);
+
+/// A time at which a service was away.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Absence {
+    pub service: Service,
+    pub began: Moment,
+    pub ended: Moment,
+}
 
 /// One of them.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Service {
     Kafka,
     Postgres,
@@ -40,9 +48,11 @@ impl Service {
             self.stop(step.fault.is_crash);
             std::thread::sleep(step.fault.away);
             self.start();
-            if matches!(self, Self::Kafka) {
-                KAFKA_AWAY.lock().unwrap().push((began, Moment::now()));
-            }
+            AWAY.lock().unwrap().push(Absence {
+                service: self,
+                began,
+                ended: Moment::now(),
+            });
         }
         steps.len()
     }

@@ -1,6 +1,6 @@
 //! One run: the scene, everything that happens on it, and what is found afterwards.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -11,20 +11,19 @@ use relay_test_support::wait::wait_until;
 use tempfile::TempDir;
 
 use crate::PATIENCE;
-use crate::checks::attempts::MAX_RETRIES;
-use crate::checks::order::TIMEOUT_MS;
-use crate::checks::{attempts, lost, order, rows};
+use crate::checks::{attempts, drained, ends, lost, order, rows};
 use crate::destination::Destination;
 use crate::eras::Eras;
 use crate::evidence::{Evidence, Sent, logged, undelivered};
 use crate::lives::{Death, Life, Lives};
 use crate::moment::Anchor;
 use crate::plan::{DESTINATIONS, Plan, RELAYS, SESSION};
-use crate::relay::{Relay, life_file};
+use crate::relay::Relay;
 use crate::report::Report;
-use crate::services::{KAFKA_AWAY, Service};
+use crate::services::{AWAY, Service};
 use crate::storm::Storm;
 use crate::topics::Topics;
+use crate::turns::Draft;
 use crate::watch::Watch;
 use crate::writer::{MODELS, SOURCE};
 
@@ -36,9 +35,9 @@ pub struct Stage {
     anchor: Anchor,
     pub scene: Scene,
     /// Where the relays read which life they are of.
-    folder: TempDir,
+    _folder: TempDir,
     destinations: Vec<Destination>,
-    pub configs: Vec<RelayConfig>,
+    pub drafts: Vec<Draft>,
 }
 
 impl Stage {
@@ -60,31 +59,26 @@ impl Stage {
             .iter()
             .map(|name| Destination::new(name, seed))
             .collect();
-        let config = |name: &&'static str| {
-            let life = life_file(folder.path(), name);
-            let lines = format!(
-                "concurrency = 16\ntimeout = \"{TIMEOUT_MS}ms\"\nlog_body = \"none\"\n\
-                 headers = {{ \"x-relay\" = {name:?}, \"x-life\" = \"file:{}\" }}\n\
-                 retry = {{ max_retries = {MAX_RETRIES}, in_place = 2, base = \"100ms\", factor = 1.5, cap = \"1s\", retry_after_max = \"1s\" }}\n\
-                 breaker = {{ window = \"5s\", open_base = \"200ms\", open_cap = \"1s\" }}",
-                life.display()
-            );
-            let config = RelayConfig::new(&scene)
+        let draft = |name: &&'static str| Draft {
+            name,
+            base: RelayConfig::new(&scene)
                 .replica(name)
                 .relay("drain_timeout = \"20s\"")
-                .kafka(&format!("session_timeout = \"{}s\"", SESSION.as_secs()));
-            destinations.iter().fold(config, |config, destination| {
-                config.destination(destination.name, &destination.endpoint.url(), &lines)
-            })
+                .kafka(&format!("session_timeout = \"{}s\"", SESSION.as_secs())),
+            urls: destinations
+                .iter()
+                .map(|destination| destination.endpoint.url())
+                .collect(),
+            life_file: folder.path().join(format!("{name}.life")),
         };
-        let configs = RELAYS.iter().map(config).collect();
+        let drafts = RELAYS.iter().map(draft).collect();
         Self {
             seed,
             anchor: Anchor::now(),
             scene,
-            folder,
+            _folder: folder,
             destinations,
-            configs,
+            drafts,
         }
     }
 
@@ -104,6 +98,10 @@ impl Stage {
         };
         storm.pass(&self, &mut topics, &mut watch);
 
+        let turns: usize = relays.iter().map(|relay| relay.turns).sum();
+        report
+            .counts
+            .push(format!("configurations read again {turns}"));
         let mut evidence = Evidence::default();
         let is_calm = self.wait_for_calm(&mut topics, &mut watch, &mut report);
         evidence.take_published(&topics.published);
@@ -115,6 +113,7 @@ impl Stage {
         }
         for relay in &mut relays {
             relay.stop();
+            report.failures.append(&mut relay.refusals);
         }
 
         self.gather(&mut evidence, &lives, &relays, &destinations);
@@ -142,8 +141,7 @@ impl Stage {
         evidence.logged = logged(&self.scene.database);
         evidence.undelivered = undelivered(&self.scene.database);
         evidence.lives = lives.all();
-        let away = KAFKA_AWAY.lock().unwrap();
-        evidence.kafka_away.clone_from(&away);
+        evidence.away.clone_from(&AWAY.lock().unwrap());
         evidence.eras = Eras::default();
         for relay in relays {
             evidence.eras.read(relay.name(), &relay.output());
@@ -151,11 +149,12 @@ impl Stage {
         evidence.sent.clear();
         for destination in destinations {
             let exchanges = destination.endpoint.exchanges();
-            let sent = exchanges
-                .iter()
-                .map(|exchange| Sent::of(destination.name, exchange, &self.anchor));
-            evidence.sent.extend(sent);
+            for exchange in &exchanges {
+                let sent = Sent::all_of(destination.name, exchange, &self.anchor);
+                evidence.sent.extend(sent);
+            }
         }
+        evidence.number_attempts();
     }
 
     fn topics(&self) -> Topics {
@@ -174,15 +173,12 @@ impl Stage {
 
     fn start_relays<'a>(&self, lives: &'a Lives) -> Vec<Relay<'a>> {
         let binary = binary();
-        let configs = RELAYS.iter().zip(&self.configs);
-        configs
-            .map(|(name, config)| {
-                let mut relay =
-                    Relay::start(name, &binary, config.clone(), self.folder.path(), lives);
-                relay.recover();
-                relay
-            })
-            .collect()
+        let start = |draft: &Draft| {
+            let mut relay = Relay::start(&binary, draft.clone(), lives);
+            relay.recover();
+            relay
+        };
+        self.drafts.iter().map(start).collect()
     }
 
     /// Waits until every offset is committed and nothing waits for a retry. What waits for a person may.
@@ -239,21 +235,14 @@ fn judge(evidence: &Evidence, watch: Watch, report: &mut Report) {
     report.rows.extend(rows::never_published(evidence));
     report.order = order::too_old(evidence);
     report.order.extend(order::overlapping(evidence));
+    report.order.extend(drained::under_way(evidence));
     let (repeats, wrong) = attempts::repeated(evidence);
     report.attempts.extend(wrong);
     report.attempts.extend(attempts::unlogged(evidence));
-    let fallen = evidence.lives.iter().filter_map(|life| match &life.end {
-        Some((_, Death::Fell(how))) => Some(how.clone()),
-        _ => None,
-    });
-    report.failures.extend(fallen);
+    report.failures.extend(ends::unexplained(evidence));
     report.counts.extend([
         count_lives(&evidence.lives),
-        format!(
-            "records {} requests {} sent again by another life {repeats}",
-            evidence.published.len(),
-            evidence.sent.len()
-        ),
+        count_requests(evidence, repeats),
         format!(
             "rebalances {} partitions lost without a drain {}",
             evidence.eras.rebalances(),
@@ -264,7 +253,7 @@ fn judge(evidence: &Evidence, watch: Watch, report: &mut Report) {
             watch.explained, watch.looks
         ),
         format!(
-            "requests of a relay that Kafka could not tell of its loss {}",
+            "requests of a relay that could not hear of its loss {}",
             evidence
                 .sent
                 .iter()
@@ -275,20 +264,34 @@ fn judge(evidence: &Evidence, watch: Watch, report: &mut Report) {
     report.offsets = watch.unexplained;
 }
 
+/// What was sent.
+fn count_requests(evidence: &Evidence, repeats: usize) -> String {
+    let name = |sent: &Sent| (sent.destination, sent.arrived);
+    let requests: HashSet<_> = evidence.sent.iter().map(name).collect();
+    let together = evidence.sent.iter().filter(|sent| sent.company > 1);
+    let batches: HashSet<_> = together.map(name).collect();
+    format!(
+        "records {} requests {} batches {} sent again by another life {repeats}",
+        evidence.published.len(),
+        requests.len(),
+        batches.len()
+    )
+}
+
 /// What the relays went through.
 fn count_lives(lives: &[Life]) -> String {
-    let ended = |wanted: &Death| {
-        let is_it = |life: &&Life| life.end.as_ref().is_some_and(|(_, death)| death == wanted);
-        lives.iter().filter(is_it).count()
+    let ended = |is_wanted: fn(&Death) -> bool| {
+        let deaths = lives.iter().filter_map(|life| life.end.as_ref());
+        deaths.filter(|(_, death)| is_wanted(death)).count()
     };
     let freezes: usize = lives.iter().map(|life| life.freezes.len()).sum();
     format!(
         "kills {} stops {} freezes {freezes} ended by an outage {} starts in one {}",
-        ended(&Death::Killed),
+        ended(|death| *death == Death::Killed),
         // The last stop of each is no fault.
-        ended(&Death::Stopped) - RELAYS.len(),
-        ended(&Death::Outage),
-        ended(&Death::NeverReady)
+        ended(|death| *death == Death::Stopped) - RELAYS.len(),
+        ended(|death| matches!(death, Death::Fell(_))),
+        ended(|death| matches!(death, Death::NeverReady(_)))
     )
 }
 

@@ -5,7 +5,6 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::{self, ScopedJoinHandle};
 use std::time::{Duration, Instant};
 
-use relay_test_support::relay::RelayConfig;
 use relay_test_support::services::services;
 
 use crate::destination::Destination;
@@ -40,9 +39,9 @@ impl Storm<'_, '_> {
             is_over: &are_writers_over,
         };
         let admins: Vec<_> = stage
-            .configs
+            .drafts
             .iter()
-            .map(RelayConfig::admin_address)
+            .map(|draft| draft.base.admin_address())
             .collect();
         thread::scope(|scope| {
             let plain = scope.spawn(|| writer.write());

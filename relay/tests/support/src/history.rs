@@ -1,8 +1,12 @@
 //! What a stub server's memory says about order.
 
 use std::collections::HashMap;
+use std::time::Instant;
 
 use crate::stub_server::Request;
+
+/// More of an answer is not remembered: nobody looks at it, and some answers are huge.
+const SAID_MAX: usize = 64 << 10;
 
 /// A request and how it was answered.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -10,10 +14,14 @@ pub struct Exchange {
     pub request: Request,
     /// None while it is under way, and when the server gave no whole answer.
     pub status: Option<u16>,
+    /// The body that it was answered, as far as [`SAID_MAX`].
+    pub said: Vec<u8>,
     /// Position of the arrival among all arrivals and answers.
     pub arrived: u64,
     /// Position of the answer, or of the end of the connection without one, among all arrivals and answers.
     pub answered: Option<u64>,
+    /// When that was.
+    pub answered_at: Option<Instant>,
 }
 
 impl Exchange {
@@ -21,14 +29,18 @@ impl Exchange {
         Self {
             request,
             status: None,
+            said: vec![],
             arrived,
             answered: None,
+            answered_at: None,
         }
     }
 
-    pub(crate) fn answer(&mut self, status: Option<u16>, answered: u64) {
+    pub(crate) fn answer(&mut self, status: Option<u16>, said: &[u8], answered: u64) {
         self.status = status;
+        self.said = said[..said.len().min(SAID_MAX)].to_vec();
         self.answered = Some(answered);
+        self.answered_at = Some(Instant::now());
     }
 
     pub fn is_acknowledged(&self) -> bool {

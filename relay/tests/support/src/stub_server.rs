@@ -92,6 +92,7 @@ impl StubServer {
             // One that the other side has closed already needs no cutting.
             let _ = connection.shutdown(Shutdown::Both);
         }
+        state.end_exchanges();
         drop(state);
         if let Some(listening) = self.listening.take() {
             // Wakes the accepting thread, which then lets go of the port.
@@ -141,6 +142,18 @@ impl StubServer {
     }
 }
 
+impl State {
+    /// Whoever asked hears at once that his connection was cut, and no answer.
+    fn end_exchanges(&mut self) {
+        for exchange in &mut self.exchanges {
+            if exchange.answered.is_none() {
+                self.clock += 1;
+                exchange.answer(None, &[], self.clock);
+            }
+        }
+    }
+}
+
 impl Drop for StubServer {
     fn drop(&mut self) {
         self.go_down();
@@ -168,14 +181,16 @@ impl Shared {
         (state.exchanges.len() - 1, state.program.clone())
     }
 
-    fn note_answer(&self, position: usize, request: &Request, status: Option<u16>) {
+    fn note_answer(&self, position: usize, request: &Request, answer: &Answer) {
         let mut state = self.lock();
         state.clock += 1;
         let answered = state.clock;
         // What was forgotten meanwhile stays so.
         let exchange = state.exchanges.get_mut(position);
-        if let Some(exchange) = exchange.filter(|exchange| exchange.request == *request) {
-            exchange.answer(status, answered);
+        let is_it =
+            |exchange: &&mut Exchange| exchange.request == *request && exchange.answered.is_none();
+        if let Some(exchange) = exchange.filter(is_it) {
+            exchange.answer(answer.said_status(), &answer.body, answered);
         }
     }
 }
@@ -207,7 +222,7 @@ fn serve(mut conversation: Conversation, shared: &Shared) {
         let (position, program) = shared.note_request(&mut request);
         let answer = program(&request);
         thread::sleep(answer.delay);
-        let note = || shared.note_answer(position, &request, answer.said_status());
+        let note = || shared.note_answer(position, &request, &answer);
         // Noted before anything is said: once the relay has the answer it may send the next request of the key.
         match answer.manner {
             Manner::Whole => {

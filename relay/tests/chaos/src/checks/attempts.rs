@@ -12,13 +12,26 @@ pub const MAX_RETRIES: u32 = 8;
 /// written one after the other.
 const SETTLED_AFTER: i64 = 5_000_000;
 
-/// Delivery, attempt and relay.
-type Attempt<'a> = (&'a str, u32, &'a str);
+/// Delivery, which request of it, and relay.
+type Attempt<'a> = (&'a str, Which<'a>, &'a str);
+
+/// A request of one record says which attempt it is; one of several has a name that it has again when it is repeated.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum Which<'a> {
+    Attempt(u32),
+    Batch(&'a str),
+}
+
+impl<'a> Which<'a> {
+    fn of(attempt: u32, batch: Option<&'a String>) -> Self {
+        batch.map_or(Self::Attempt(attempt), |batch| Self::Batch(batch))
+    }
+}
 
 /// An attempt of a delivery is made again only by one who could not know of it. Says how many were, and what is wrong.
 pub fn repeated(evidence: &Evidence) -> (usize, Vec<String>) {
     let mut by_attempt: HashMap<(&str, u32), Vec<&Sent>> = HashMap::new();
-    for sent in &evidence.sent {
+    for sent in evidence.sent.iter().filter(|sent| sent.attempt > 0) {
         by_attempt
             .entry((&sent.id, sent.attempt))
             .or_default()
@@ -45,14 +58,16 @@ pub fn repeated(evidence: &Evidence) -> (usize, Vec<String>) {
 pub fn unlogged(evidence: &Evidence) -> Vec<String> {
     let mut rows: HashMap<Attempt<'_>, (usize, usize)> = HashMap::new();
     for row in evidence.logged.iter().filter(|row| row.attempt > 0) {
-        let counts = rows.entry((&row.id, row.attempt, &row.relay)).or_default();
+        let which = Which::of(row.attempt, row.batch.as_ref());
+        let counts = rows.entry((&row.id, which, &row.relay)).or_default();
         counts.0 += 1;
         counts.1 += usize::from(row.status.is_some());
     }
     let mut requests: HashMap<Attempt<'_>, Vec<&Sent>> = HashMap::new();
     for sent in &evidence.sent {
+        let which = Which::of(sent.attempt, sent.batch.as_ref());
         requests
-            .entry((&sent.id, sent.attempt, &sent.relay))
+            .entry((&sent.id, which, &sent.relay))
             .or_default()
             .push(sent);
     }
@@ -134,8 +149,9 @@ pub fn miscounted(evidence: &Evidence) -> Vec<String> {
         // Of an attempt that a dead relay made before, too, the last one counts.
         by_id.entry(&row.id).or_default().insert(row.attempt, row);
     }
+    let companies = Companies::of(evidence);
     let beyond = by_id.iter().filter_map(|(id, attempts)| {
-        let is_refused = |row: &&&Logged| fault(row) == Fault::Record;
+        let is_refused = |row: &&&Logged| companies.fault(row) == Fault::Record;
         let refused = attempts.values().filter(is_refused).count();
         (refused > budget()).then(|| {
             format!(
@@ -149,16 +165,26 @@ pub fn miscounted(evidence: &Evidence) -> Vec<String> {
         .undelivered
         .iter()
         .filter(|row| !unclear.contains(row.id.as_str()))
-        .filter_map(|row| miscount(row, by_id.get(row.id.as_str()).unwrap_or(&none)));
+        .filter_map(|row| {
+            let logged = by_id.get(row.id.as_str()).unwrap_or(&none);
+            miscount(row, logged, &companies)
+        });
     beyond.chain(miscounted).collect()
 }
 
-fn miscount(row: &Undelivered, logged: &BTreeMap<u32, &Logged>) -> Option<String> {
+fn miscount(
+    row: &Undelivered,
+    logged: &BTreeMap<u32, &Logged>,
+    companies: &Companies<'_>,
+) -> Option<String> {
     let attempts: Vec<_> = logged
         .range(..=row.attempts)
         .map(|(_, logged)| *logged)
         .collect();
-    let of = |wanted: Fault| attempts.iter().filter(|row| fault(row) == wanted).count();
+    let of = |wanted: Fault| {
+        let faults = attempts.iter().map(|row| companies.fault(row));
+        faults.filter(|fault| *fault == wanted).count()
+    };
     let (records, suspects) = (of(Fault::Record), of(Fault::Suspect));
     let charged = usize::try_from(row.charged).unwrap();
     let is_exact = attempts.len() == usize::try_from(row.attempts).unwrap()
@@ -209,6 +235,43 @@ enum Fault {
     Endpoint,
 }
 
+/// How many records each batch had.
+struct Companies<'a>(HashMap<&'a str, usize>);
+
+impl<'a> Companies<'a> {
+    fn of(evidence: &'a Evidence) -> Self {
+        let mut logged: HashMap<&str, HashSet<&str>> = HashMap::new();
+        for row in &evidence.logged {
+            if let Some(batch) = &row.batch {
+                logged.entry(batch).or_default().insert(&row.id);
+            }
+        }
+        let mut sizes: HashMap<_, _> = logged
+            .into_iter()
+            .map(|(batch, ids)| (batch, ids.len()))
+            .collect();
+        // A relay that was killed may have written down a part of one.
+        let sent = evidence.sent.iter();
+        sizes.extend(sent.filter_map(|sent| Some((sent.batch.as_deref()?, sent.company))));
+        Self(sizes)
+    }
+
+    fn fault(&self, row: &Logged) -> Fault {
+        let is_alone = row
+            .batch
+            .as_ref()
+            .is_none_or(|batch| self.0.get(batch.as_str()).is_none_or(|size| *size == 1));
+        match fault(row) {
+            // Said of this record, in an answer that speaks of each.
+            Fault::Record if row.status == Some(200) => Fault::Record,
+            // Nobody pays for what may be a neighbour's fault.
+            Fault::Record | Fault::Suspect if !is_alone => Fault::None,
+            fault => fault,
+        }
+    }
+}
+
+/// Whose fault it is when the record is alone in its request.
 fn fault(row: &Logged) -> Fault {
     let words = (
         row.outcome.as_str(),
@@ -216,7 +279,9 @@ fn fault(row: &Logged) -> Fault {
         row.status.unwrap_or(0),
     );
     match words {
-        ("retryable", _, 424) => Fault::Record,
+        ("retryable", _, 424 | 413) | ("retryable", "http_4xx" | "batch_result_missing", 200) => {
+            Fault::Record
+        }
         ("retryable", "connect", _) | ("retryable", _, 401 | 429 | 503) => Fault::Endpoint,
         ("retryable", ..) => Fault::Suspect,
         _ => Fault::None,
@@ -267,6 +332,34 @@ mod tests {
         evidence.logged = vec![row];
         evidence.lives = vec![life("relay-1", Some(31))];
         assert_eq!(unlogged(&evidence).len(), 1);
+    }
+
+    #[test]
+    fn nobody_pays_for_what_failed_in_company_unless_it_was_named() {
+        let with = |charged: u32, status: u16| {
+            let mut evidence = evidence(&[("a", 1)]);
+            let row = |attempt, batch: &str, status: u16| Logged {
+                batch: Some(batch.to_owned()),
+                status: Some(status),
+                error_class: "http_4xx".to_owned(),
+                ..logged("a", 1, attempt, "retryable")
+            };
+            evidence.logged = vec![row(1, "bat_1", status), row(2, "bat_2", 424)];
+            let mut together = sent("a", 1, "relay-1", 10);
+            together.batch = Some("bat_1".to_owned());
+            together.company = 3;
+            evidence.sent = vec![together];
+            evidence.undelivered = vec![Undelivered {
+                state: "parked".to_owned(),
+                charged,
+                ..undelivered("a", 1, 2)
+            }];
+            miscounted(&evidence).len()
+        };
+        assert_eq!(with(1, 424), 0, "the first one was refused as a whole");
+        assert_eq!(with(2, 424), 1);
+        assert_eq!(with(2, 200), 0, "the first one named it");
+        assert_eq!(with(1, 200), 1);
     }
 
     #[test]

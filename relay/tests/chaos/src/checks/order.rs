@@ -8,9 +8,7 @@ use std::collections::HashMap;
 
 use crate::evidence::{Evidence, Sent};
 use crate::moment::Moment;
-
-/// The relays' `timeout`. A request that is not answered is surely under way for half of it.
-pub const TIMEOUT_MS: i64 = 2_000;
+use crate::turns::TIMEOUT;
 
 type Version<'a> = (&'a str, &'a str, u64);
 
@@ -24,7 +22,7 @@ pub fn too_old(evidence: &Evidence) -> Vec<String> {
                 .iter()
                 .filter(|earlier| earlier.version > sent.version);
             let mut acknowledged = newer.filter(|earlier| {
-                earlier.is_acknowledged() && earlier.ended.is_some_and(|end| end < sent.arrived)
+                earlier.is_acknowledged && earlier.ended.is_some_and(|end| end < sent.arrived)
             });
             let began = evidence
                 .partition_of(sent)
@@ -76,7 +74,7 @@ pub fn overlapping(evidence: &Evidence) -> Vec<String> {
 }
 
 fn is_soon(earlier: &Sent, later: &Sent) -> bool {
-    later.at.0 - earlier.at.0 < TIMEOUT_MS * 1_000 / 2
+    later.at < earlier.at.plus(TIMEOUT / 2)
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@ use crate::eras::Eras;
 use crate::evidence::{Evidence, Logged, Sent, Undelivered};
 use crate::lives::{Death, Life};
 use crate::moment::Moment;
+use crate::services::{Absence, Service};
 use crate::topics::Published;
 
 fn second(seconds: i64) -> Moment {
@@ -37,12 +38,15 @@ pub fn sent(key: &str, version: u64, relay: &str, at: i64) -> Sent {
         version,
         id: format!("{key}{version}"),
         attempt: 1,
+        batch: None,
+        company: 1,
         relay: relay.to_owned(),
         life: 1,
         at: second(at),
         arrived,
         ended: Some(arrived + 1),
-        status: Some(200),
+        ended_at: Some(second(at)),
+        is_acknowledged: true,
     }
 }
 
@@ -53,6 +57,7 @@ pub fn logged(key: &str, version: u64, attempt: u32, outcome: &str) -> Logged {
         version,
         id: format!("{key}{version}"),
         attempt,
+        batch: None,
         outcome: outcome.to_owned(),
         status: (attempt > 0).then_some(200),
         error_class: String::new(),
@@ -97,4 +102,13 @@ pub fn assigned(relays: &[(&str, i64)]) -> Eras {
         eras.read(relay, &line);
     }
     eras
+}
+
+/// A service that was away.
+pub fn away(service: Service, from: i64, until: i64) -> Absence {
+    Absence {
+        service,
+        began: second(from),
+        ended: second(until),
+    }
 }
