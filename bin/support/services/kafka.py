@@ -18,7 +18,8 @@ SUPPORT = os.path.join(ROOT, "bin", "support", "kafka")
 with open(f"{SUPPORT}/pom.xml", "rb") as pom:
     # Another list of jars is another folder: a folder that exists is complete and current.
     LIBRARY = os.path.join(ROOT, "tmp", f"kafka-{VERSION}-{hashlib.sha256(pom.read()).hexdigest()[:8]}")
-START_SECONDS = 120
+# On a machine that others load a broker may take minutes.
+START_SECONDS = 300
 STOP_SECONDS = 20
 
 PROPERTIES = """\
