@@ -247,6 +247,10 @@ impl Desk {
             };
             errands.tasks.push(keeper::Job { destination, task });
         }
+        let (prefix, name) = (&self.kafka.topic_prefix, &self.settings.name);
+        for task in self.census.take_news(prefix, name) {
+            errands.tasks.push(keeper::Job { destination, task });
+        }
         self.consumer.commit(&commits);
         if !pauses.is_empty() {
             self.consumer.pause(&pauses);
@@ -277,12 +281,8 @@ impl Desk {
                 ends: self.engine.ends_of_topics(),
             });
         }
-        let (prefix, name) = (&self.kafka.topic_prefix, &self.settings.name);
         self.census
-            .take_news(prefix, name)
-            .into_iter()
-            .for_each(&mut ask);
-        self.census.tell_of(name, &view.misplaced, now.monotonic);
+            .tell_of(&self.settings.name, &view.misplaced, now.monotonic);
         if self.outlook.is_report_due(now.monotonic) {
             ask(Task::Report {
                 row: self.outlook.row(&status),

@@ -34,6 +34,9 @@ pub(super) struct Gaps {
     early: Option<Bounds>,
     /// The highest offset that the store knew to be acknowledged.
     pub offset_max: Option<i64>,
+    /// Some of the partition expired, now or before. It may have been sent by a replica that died before it could say so: the
+    /// consumer may hold what no ledger tells.
+    pub has_lost: bool,
 }
 
 /// Offsets from one to before another.
@@ -66,6 +69,16 @@ impl Gaps {
         !self.has_begun || !self.passed.is_empty() || !self.unwritten.is_empty()
     }
 
+    /// Whether something may have been lost, now or before.
+    pub fn may_have_lost(&self) -> bool {
+        !self.has_begun || !self.passed.is_empty() || self.has_lost
+    }
+
+    /// Whether it is known where the assignment began.
+    pub fn has_begun(&self) -> bool {
+        self.has_begun
+    }
+
     /// What was noted of a stretch is durable.
     pub fn written(&mut self, from: i64) {
         self.unwritten.retain(|unwritten| *unwritten != from);
@@ -87,6 +100,7 @@ impl Gaps {
             self.has_begun = true;
             // Offsets of a group expire as well.
             let known = self.offset_max.map(|offset| offset + 1);
+            self.has_lost |= bounds.begin > bounds.committed.unwrap_or(0);
             if let Some(from) = bounds.committed.or(known) {
                 let to = self.first.unwrap_or(i64::MAX);
                 lost.extend(Stretch { from, to }.below(bounds.begin));
@@ -101,6 +115,7 @@ impl Gaps {
         let passed = self.passed.drain(..explained);
         lost.extend(passed.filter_map(|stretch| stretch.below(bounds.begin)));
         self.passed.extend(unexplained);
+        self.has_lost |= !lost.is_empty();
         self.unwritten
             .extend(lost.iter().map(|stretch| stretch.from));
         lost

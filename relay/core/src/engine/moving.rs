@@ -68,6 +68,11 @@ pub struct Misplaced {
 }
 
 impl Home {
+    /// Whether it is known what happened before this assignment: a change of the count, records that expired.
+    pub fn knows_its_past(&self) -> bool {
+        self.census.is_noted && self.gaps.has_begun()
+    }
+
     /// The partition of a key, where that is another.
     fn elsewhere(&self, key: &str) -> Option<i32> {
         let right = partition_of(key.as_bytes(), self.census.count?);
@@ -221,10 +226,10 @@ impl Engine {
         delivery.owner == Owner::Store || delivery.is_misplaced || census.is_unsettled(now)
     }
 
-    /// Whether all that is undelivered of a delivery's key would be known here.
+    /// Whether all that was tried of a delivery's key would be known here.
     pub(super) fn knows_all_of(&self, delivery: &Delivery, now: Now) -> bool {
-        let is_noted = self.homes[delivery.place.home].census.is_noted;
-        is_noted && !self.may_be_elsewhere(delivery, now)
+        let home = &self.homes[delivery.place.home];
+        home.census.is_noted && !home.gaps.may_have_lost() && !self.may_be_elsewhere(delivery, now)
     }
 
     /// Notes a record that was read from another partition than that of its key.

@@ -51,6 +51,8 @@ impl Engine {
         // An acknowledgement of an earlier assignment may not be durable yet: the higher of both counts.
         home.watermark = home.watermark.max(state.watermark);
         home.gaps.offset_max = state.offset_max;
+        let has_no_key = |entry: &ParkedEntry| entry.subject.record.is_none();
+        home.gaps.has_lost |= state.parked.iter().any(has_no_key);
         for entry in state.parked {
             self.remember(index, entry, step.now);
         }

@@ -80,7 +80,9 @@ impl Engine {
 
     fn look_up(&mut self, step: &mut Step<'_>) {
         for home in &mut self.homes {
-            if home.lookups.asked_in.is_some() || home.lookups.waiting.is_empty() {
+            // What the ledger holds may be relied on once the partition's past is known.
+            let is_early = self.routes[home.route].route.skip_unchanged && !home.knows_its_past();
+            if home.lookups.asked_in.is_some() || home.lookups.waiting.is_empty() || is_early {
                 continue;
             }
             let rest = home

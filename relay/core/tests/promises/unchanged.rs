@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use relay_core::engine::{Action, Event};
 use relay_core::proto::Operation;
-use relay_core::rows::{Batch, Held, Outcome, ParkedChange, ParkedState};
+use relay_core::rows::{Batch, Bounds, Held, Outcome, ParkedChange, ParkedState};
 
 use crate::desk::{DUE, Desk, answered, answered_with, asks_for_ledger, committed, reset, sends};
 
@@ -314,4 +314,34 @@ fn of_several_that_made_room_none_keeps_its_offset_once_the_last_is_acknowledged
     desk.answer(answered(200));
     let (_, actions) = desk.write();
     assert_eq!(committed(&actions), Some(desk.offset(4) + 1));
+}
+
+/// Found by the simulation: a replica had sent a record and died before it could say so, then the record expired.
+#[test]
+fn nothing_is_skipped_where_records_expired_that_may_have_been_sent() {
+    let sends_what_is_held = |bounds, has_lost_before| {
+        let mut desk = Desk::of(|knobs| knobs.skip_unchanged = true);
+        desk.produce(Operation::Update, Some(0));
+        desk.produce(Operation::Update, Some(0));
+        desk.bounds = bounds;
+        desk.assign();
+        let mut lost = desk.undelivered(1, ParkedState::Quarantined);
+        lost.subject.record = None;
+        desk.load_with(0, if has_lost_before { vec![lost] } else { vec![] });
+        let held = desk.held(1);
+        desk.read(2);
+        sends(&desk.ledger(Some(held)))
+    };
+    let bounds = |begin, committed| Bounds { begin, committed };
+    assert!(!sends_what_is_held(bounds(0, None), false));
+    assert!(!sends_what_is_held(bounds(1, Some(1)), false));
+    assert!(
+        sends_what_is_held(bounds(1, None), false),
+        "who knows what was read"
+    );
+    assert!(sends_what_is_held(bounds(1, Some(0)), false));
+    assert!(
+        sends_what_is_held(bounds(1, Some(1)), true),
+        "it stands as a failure"
+    );
 }
