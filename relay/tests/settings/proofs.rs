@@ -9,7 +9,7 @@ use replicates_relay::config::DEFAULTS;
 const PROOFS: &[(&str, &str, &str)] = &[
     (
         "relay.name",
-        "tests/behaviour_group.rs",
+        "tests/behaviour/group.rs",
         "of_two_relays_with_one_name_the_older_says_so_and_ends",
     ),
     (
@@ -19,12 +19,12 @@ const PROOFS: &[(&str, &str, &str)] = &[
     ),
     (
         "relay.buffer_max",
-        "tests/behaviour_limits.rs",
+        "tests/behaviour/limits.rs",
         "fetching_holds_while_memory_is_full_and_everything_arrives",
     ),
     (
         "kafka.brokers",
-        "tests/behaviour_misuse.rs",
+        "tests/behaviour/misuse.rs",
         "a_broker_that_does_not_listen_is_named_and_the_relay_goes_on_trying",
     ),
     (
@@ -39,7 +39,7 @@ const PROOFS: &[(&str, &str, &str)] = &[
     ),
     (
         "kafka.session_timeout",
-        "tests/behaviour_group.rs",
+        "tests/behaviour/group.rs",
         "a_relay_that_comes_back_under_its_name_delivers_long_before_its_session_ends",
     ),
     (
@@ -54,7 +54,7 @@ const PROOFS: &[(&str, &str, &str)] = &[
     ),
     (
         "store.url",
-        "tests/behaviour_misuse.rs",
+        "tests/behaviour/misuse.rs",
         "a_database_that_does_not_exist_is_named",
     ),
     (
@@ -94,7 +94,7 @@ const PROOFS: &[(&str, &str, &str)] = &[
     ),
     (
         "log.compress",
-        "tests/behaviour_secrets.rs",
+        "tests/behaviour/secrets.rs",
         "no_secret_is_seen_anywhere_when_bodies_are_compressed",
     ),
     (
@@ -109,17 +109,17 @@ const PROOFS: &[(&str, &str, &str)] = &[
     ),
     (
         "defaults.method",
-        "tests/behaviour_requests.rs",
+        "tests/behaviour/requests.rs",
         "each_row_is_put_and_deleted_at_its_own_url_and_a_key_that_leads_elsewhere_is_quarantined",
     ),
     (
         "defaults.envelope",
-        "tests/behaviour_requests.rs",
+        "tests/behaviour/requests.rs",
         "each_model_is_sent_as_its_route_says_and_what_the_body_lacks_is_quarantined_until_a_newer_version",
     ),
     (
         "defaults.body",
-        "tests/behaviour_requests.rs",
+        "tests/behaviour/requests.rs",
         "each_model_is_sent_as_its_route_says_and_what_the_body_lacks_is_quarantined_until_a_newer_version",
     ),
     (
@@ -129,12 +129,12 @@ const PROOFS: &[(&str, &str, &str)] = &[
     ),
     (
         "defaults.auth",
-        "tests/behaviour_token.rs",
+        "tests/behaviour/token.rs",
         "while_no_token_is_to_be_had_the_breaker_holds_the_records_and_nothing_is_charged",
     ),
     (
         "defaults.start",
-        "tests/behaviour_limits.rs",
+        "tests/behaviour/limits.rs",
         "a_group_that_begins_at_the_end_leaves_what_was_there_and_reads_later_topics_whole",
     ),
     (
@@ -164,12 +164,12 @@ const PROOFS: &[(&str, &str, &str)] = &[
     ),
     (
         "defaults.rate_limit",
-        "tests/behaviour_rate.rs",
+        "tests/behaviour/rate.rs",
         "two_replicas_together_send_no_more_than_the_limit_and_lose_nothing",
     ),
     (
         "defaults.parked_max",
-        "tests/behaviour_limits.rs",
+        "tests/behaviour/limits.rs",
         "consumption_holds_while_too_much_is_undelivered_and_goes_on_once_it_is_retried",
     ),
     (
@@ -179,7 +179,7 @@ const PROOFS: &[(&str, &str, &str)] = &[
     ),
     (
         "defaults.skip_unchanged",
-        "tests/behaviour_unchanged.rs",
+        "tests/behaviour/unchanged.rs",
         "only_changes_snapshots_and_retries_are_sent_also_by_a_relay_that_remembers_nothing",
     ),
     (
@@ -229,17 +229,17 @@ const PROOFS: &[(&str, &str, &str)] = &[
     ),
     (
         "defaults.retention.success",
-        "tests/behaviour_retention.rs",
+        "tests/behaviour/retention.rs",
         "delivered_records_are_forgotten_after_a_minute_and_failed_and_undelivered_ones_stay",
     ),
     (
         "defaults.retention.failure",
-        "tests/behaviour_retention.rs",
+        "tests/behaviour/retention.rs",
         "delivered_records_are_forgotten_after_a_minute_and_failed_and_undelivered_ones_stay",
     ),
     (
         "defaults.retry.max_retries",
-        "tests/behaviour_poison_key.rs",
+        "tests/behaviour/poison_key.rs",
         "a_key_that_always_fails_is_exhausted_alone_and_a_retry_delivers_it_once_the_consumer_is_mended",
     ),
     (
@@ -274,7 +274,7 @@ const PROOFS: &[(&str, &str, &str)] = &[
     ),
     (
         "defaults.retry.classify",
-        "tests/behaviour_classify.rs",
+        "tests/behaviour/classify.rs",
         "answers_are_taken_for_what_the_route_says_they_mean",
     ),
     (
@@ -324,7 +324,7 @@ const PROOFS: &[(&str, &str, &str)] = &[
     ),
     (
         "destinations.billing.url",
-        "tests/behaviour_requests.rs",
+        "tests/behaviour/requests.rs",
         "each_row_is_put_and_deleted_at_its_own_url_and_a_key_that_leads_elsewhere_is_quarantined",
     ),
     (
@@ -334,17 +334,17 @@ const PROOFS: &[(&str, &str, &str)] = &[
     ),
     (
         "destinations.billing.sources",
-        "tests/behaviour_limits.rs",
+        "tests/behaviour/limits.rs",
         "only_the_sources_that_are_named_may_deliver",
     ),
     (
         "destinations.billing.routes.Vehicle.url",
-        "tests/behaviour_requests.rs",
+        "tests/behaviour/requests.rs",
         "each_row_is_put_and_deleted_at_its_own_url_and_a_key_that_leads_elsewhere_is_quarantined",
     ),
     (
         "destinations.billing.routes.Vehicle.retry",
-        "tests/behaviour_poison_key.rs",
+        "tests/behaviour/poison_key.rs",
         "a_route_may_have_a_smaller_budget_than_its_destination",
     ),
 ];

@@ -19,11 +19,7 @@ pub struct Lives {
 impl Lives {
     /// To be called after each kill -9, before anything is started again.
     pub fn end(&mut self, endpoint: &StubServer, scene: &Scene) {
-        let last = endpoint
-            .exchanges()
-            .iter()
-            .map(|exchange| exchange.answered.unwrap_or(exchange.arrived))
-            .max();
+        // Before the requests are counted: other replicas go on, and what they ask for meanwhile is of the life that ends.
         let rows = scene.database.rows(
             "select source || '/' || model || '/' || key, version from ledger join streams on streams.id = stream_id",
         );
@@ -31,6 +27,11 @@ impl Lives {
             let [key, version] = <[Option<String>; 2]>::try_from(row).ok()?;
             Some((key?, version?.parse().ok()?))
         });
+        let last = endpoint
+            .exchanges()
+            .iter()
+            .map(|exchange| exchange.answered.unwrap_or(exchange.arrived))
+            .max();
         self.ends.push((last.unwrap_or(0), held.collect()));
     }
 

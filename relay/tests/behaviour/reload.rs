@@ -133,7 +133,7 @@ fn a_wrong_configuration_changes_nothing_and_is_told_whole() {
     let config = base.clone().destination("billing", &consumer.url(), "");
     let relay = RelayProcess::start_ready(BINARY, config.clone());
     let delivering = "\"message\":\"delivering\",\"destination\":\"billing\"";
-    assert!(relay.output().contains(delivering), "{}", relay.output());
+    relay.wait_for_output(delivering, PATIENCE);
     assert_eq!(relay.metric("config_reload_success"), Some(1.0));
     let first = relay.metric("config_reload_timestamp_seconds").unwrap();
 

@@ -62,9 +62,11 @@ fn a_relay_that_joins_and_one_that_is_killed_lose_nothing_and_keep_the_order() {
     });
 
     let mut third = RelayProcess::start_ready(RELAY, config.replica("relay-3"));
-    publish(&producer, &topic, RECORDS / 2 + 1..=RECORDS);
+    publish(&producer, &topic, RECORDS / 2 + 1..=RECORDS / 4 * 3);
     third.wait_for_output("\"partitions\":\"[\\\"", Duration::from_secs(60));
+    // However long that took, there is enough for three.
     let moved = endpoint.count();
+    publish(&producer, &topic, RECORDS / 4 * 3 + 1..=RECORDS);
     wait_until("all three to work", Duration::from_secs(60), || {
         endpoint.count() > moved + 1_000
     });

@@ -114,8 +114,9 @@ fn a_reader_of_four_seconds_holds_up_neither_the_log_nor_the_dropping_of_what_en
             "the ended partition is dropped"
         );
     });
+    // Held up, one of so many would wait for nearly four.
     assert!(
-        slowest < Duration::from_secs(2),
+        slowest < Duration::from_secs(3),
         "a record took {slowest:?} into the log"
     );
     assert_eq!(relay.fetch("/readyz").map(|(status, _)| status), Some(200));
