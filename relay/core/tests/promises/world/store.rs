@@ -26,6 +26,7 @@ pub enum Fate {
 pub struct Store {
     /// What has a final row in the log.
     ended: BTreeSet<Coordinates>,
+    ended_ids: BTreeSet<DeliveryId>,
     ledger: BTreeMap<KeyHash, (String, Held)>,
     /// Versions and offsets.
     watermarks: BTreeMap<Partition, (u64, Option<i64>)>,
@@ -48,6 +49,7 @@ impl Store {
         for row in &batch.attempts {
             if is_final(row.outcome) {
                 self.ended.insert(row.coordinates.clone());
+                self.ended_ids.insert(row.subject.id);
             }
         }
         for entry in &batch.ledger {
@@ -73,11 +75,15 @@ impl Store {
                 ParkedChange::Keep(row) => {
                     keeping(self.parked.get(&row.subject.id), row);
                     let before = self.parked.insert(row.subject.id, (**row).clone());
-                    self.join_copies(before.as_ref(), row);
+                    let is_copy = |before: &ParkedRow| before.coordinates != row.coordinates;
+                    self.join_copies(before.as_ref().filter(|before| is_copy(before)));
                     self.assert_explained(before);
                 }
                 ParkedChange::Remove(id) => {
                     let before = self.parked.remove(id);
+                    let has_ended =
+                        |before: &ParkedRow| self.ended_ids.contains(&before.subject.id);
+                    self.join_copies(before.clone().filter(has_ended).as_ref());
                     self.assert_explained(before);
                 }
                 ParkedChange::Move(id, Move { from, to }) => {
@@ -91,11 +97,11 @@ impl Store {
         }
     }
 
-    /// One version of a key that has another partition than before may be read in both, by two replicas, and stand once.
-    fn join_copies(&mut self, before: Option<&ParkedRow>, row: &ParkedRow) {
-        let is_copy = |before: &&ParkedRow| before.coordinates != row.coordinates;
-        if let Some(before) = before.filter(is_copy)
-            && self.moved_keys.contains(&row.subject.id.key_hash)
+    /// One version of a key that has another partition than before may be read in both, by two replicas, and stand once: what
+    /// becomes of the one becomes of the other.
+    fn join_copies(&mut self, before: Option<&ParkedRow>) {
+        if let Some(before) = before
+            && self.moved_keys.contains(&before.subject.id.key_hash)
         {
             self.ended.insert(before.coordinates.clone());
         }
