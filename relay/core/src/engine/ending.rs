@@ -210,7 +210,7 @@ impl Engine {
         let place = delivery.place;
         let subject = delivery.subject();
         let coordinates = self.homes[place.home].coordinates(place);
-        let home = self.home_partition_of(delivery);
+        let home = self.home_partition_of(delivery, now);
         let first_failed_at = delivery.first_failed_at.unwrap_or(now.wall);
         let (status, class, error, last_failed_at) = match &delivery.last_failure {
             Some(failure) => (

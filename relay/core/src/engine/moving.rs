@@ -194,14 +194,17 @@ impl Engine {
     }
 
     /// Where an undelivered record is kept: with its partition, for as long as that is the one of its key.
-    pub(super) fn home_partition_of(&self, delivery: &Delivery) -> HomePartition {
+    pub(super) fn home_partition_of(&self, delivery: &Delivery, now: Now) -> HomePartition {
         let home = &self.homes[delivery.place.home];
         let known = self.parked.get(delivery.id).map(|row| row.entry.home.of);
         let of = match delivery.owner {
             Owner::Store => known.unwrap_or(home.census.count),
-            // It was published before the change.
-            Owner::Kafka if home.elsewhere(&delivery.record.key).is_some() => {
-                home.census.before.or(home.census.count)
+            // It was published before the change; long after one, by another partitioner.
+            Owner::Kafka
+                if home.census.is_unsettled(now)
+                    && home.elsewhere(&delivery.record.key).is_some() =>
+            {
+                home.census.before
             }
             Owner::Kafka => home.census.count,
         };

@@ -148,22 +148,26 @@ fn what_is_not_durable_yet_does_not_move() {
     assert_eq!(moves(&actions), there());
 }
 
+/// Long after a change another partitioner must have put it there, and will put the next one there as well.
 #[test]
-fn what_was_read_after_the_change_and_fails_moves_too() {
-    let mut desk = Desk::of(|knobs| {
-        knobs.in_place = 0;
-        knobs.max_retries = 3;
-    });
-    desk.produce(Operation::Update, Some(0));
-    desk.assign();
-    desk.count(BEFORE);
-    desk.load(0);
-    desk.count(AFTER);
-    desk.read(1);
-    assert!(sends(&desk.ledger(None)));
-    desk.answer(reset());
-    let (_, actions) = desk.write();
-    assert_eq!(moves(&actions), there());
+fn what_was_read_soon_after_the_change_and_fails_moves_too() {
+    for (after, does_move) in [(MINUTE, true), (11 * MINUTE, false)] {
+        let mut desk = Desk::of(|knobs| {
+            knobs.in_place = 0;
+            knobs.max_retries = 3;
+        });
+        desk.produce(Operation::Update, Some(0));
+        desk.assign();
+        desk.count(BEFORE);
+        desk.load(0);
+        desk.count(AFTER);
+        desk.pass(after);
+        desk.read(1);
+        assert!(sends(&desk.ledger(None)));
+        desk.answer(reset());
+        let (_, actions) = desk.write();
+        assert_eq!(moves(&actions) == there(), does_move);
+    }
 }
 
 /// With `skip_unchanged` an older version stays in the store until the newer one has ended.
