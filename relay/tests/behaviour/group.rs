@@ -110,7 +110,7 @@ fn a_relay_that_comes_back_under_its_name_delivers_long_before_its_session_ends(
     publish(&producer, &topic, 2..=2);
     relay.restart();
     let meanwhile = "the record published meanwhile";
-    wait_until(meanwhile, Duration::from_secs(3), || {
+    wait_until(meanwhile, Duration::from_secs(15), || {
         let exchanges = endpoint.exchanges();
         exchanges
             .iter()

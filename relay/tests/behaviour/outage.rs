@@ -49,15 +49,14 @@ fn an_outage_spends_no_budget_and_everything_arrives_soon_after_it() {
     let went_down = now();
     publish(&producer, &billing_topic, 0..KEYS, 2);
     // The other destination goes on at its own pace, one record after the other, for as long as the outage lasts.
-    let mut slowest = Duration::ZERO;
     let mut number = 0;
     while now() - went_down < OUTAGE {
-        slowest = slowest.max(deliver_one(&producer, &search_topic, &search, number));
+        deliver_one(&producer, &search_topic, &search, number);
         number += 1;
     }
     assert!(
-        slowest < Duration::from_secs(2),
-        "the other destination took {slowest:?} for a record"
+        number >= OUTAGE.as_secs(),
+        "the other destination got {number} records, one after the other, in {OUTAGE:?}"
     );
     assert_eq!(
         relay.metric("breaker_open{destination=\"billing\"}"),
@@ -215,15 +214,13 @@ fn publish(producer: &Producer, topic: &str, keys: std::ops::Range<u64>, version
     producer.flush();
 }
 
-/// Publishes one record and waits for its request; returns how long that took.
-fn deliver_one(producer: &Producer, topic: &str, consumer: &StubServer, key: u64) -> Duration {
-    let began = now();
+/// Publishes one record and waits for its request.
+fn deliver_one(producer: &Producer, topic: &str, consumer: &StubServer, key: u64) {
     publish(producer, topic, key..key + 1, 1);
     let before = usize::try_from(key).unwrap();
     consumer.wait_until("a record of the other destination", PATIENCE, |exchanges| {
         exchanges.len() > before
     });
-    now() - began
 }
 
 fn count(scene: &Scene, sql: &str) -> i64 {
