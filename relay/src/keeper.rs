@@ -68,7 +68,7 @@ pub enum Task {
     FindWishes {
         destination: Arc<str>,
         partitions: Vec<Partition>,
-        /// Of each topic whose first partition is among them, the first that it does not have.
+        /// Of each topic whose first partition is among them and that had more of them, the first that it does not have any more.
         ends: Vec<Partition>,
     },
     /// A topic has so many partitions.

@@ -278,7 +278,7 @@ impl Desk {
             ask(Task::FindWishes {
                 destination: self.settings.name.clone(),
                 partitions,
-                ends: self.engine.ends_of_topics(),
+                ends: self.engine.ends_of_topics(now.monotonic),
             });
         }
         self.census

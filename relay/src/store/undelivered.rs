@@ -38,7 +38,7 @@ impl StoredPartition {
 #[derive(Debug, Clone, Copy)]
 pub struct Owned<'a> {
     pub partitions: &'a [Partition],
-    /// Of each topic whose first partition is among them, the first that it does not have.
+    /// Of each topic whose first partition is among them and that had more of them, the first that it does not have any more.
     pub ends: &'a [Partition],
 }
 

@@ -52,9 +52,15 @@ impl Census {
     }
 
     /// Whether versions of one key may still be on their way in two partitions.
-    fn is_unsettled(&self, now: Now) -> bool {
-        self.unsettled_until
-            .is_some_and(|until| now.monotonic < until)
+    fn is_unsettled(&self, now: Duration) -> bool {
+        self.unsettled_until.is_some_and(|until| now < until)
+    }
+
+    /// The count, for a while after there were more.
+    fn count_since_fewer(&self, now: Duration) -> Option<i32> {
+        let count = self.count?;
+        let were_more = self.before.is_some_and(|before| before > count);
+        (were_more && self.is_unsettled(now)).then_some(count)
     }
 }
 
@@ -201,7 +207,7 @@ impl Engine {
             Owner::Store => known.unwrap_or(home.census.count),
             // It was published before the change; long after one, by another partitioner.
             Owner::Kafka
-                if home.census.is_unsettled(now)
+                if home.census.is_unsettled(now.monotonic)
                     && home.elsewhere(&delivery.record.key).is_some() =>
             {
                 home.census.before
@@ -226,7 +232,9 @@ impl Engine {
     /// Whether another replica may know more of a delivery's key than this one.
     pub(super) fn may_be_elsewhere(&self, delivery: &Delivery, now: Now) -> bool {
         let census = &self.homes[delivery.place.home].census;
-        delivery.owner == Owner::Store || delivery.is_misplaced || census.is_unsettled(now)
+        delivery.owner == Owner::Store
+            || delivery.is_misplaced
+            || census.is_unsettled(now.monotonic)
     }
 
     /// Whether all that was tried of a delivery's key would be known here.
@@ -245,19 +253,18 @@ impl Engine {
         }
     }
 
-    /// The first partition that a topic does not have, of each topic whose first one is this replica's: what is undelivered
-    /// of a topic that was made again with fewer of them would have no owner.
-    pub fn ends_of_topics(&self) -> Vec<Partition> {
+    /// The first partition that a topic does not have, of each topic whose first one is this replica's and that was made again
+    /// with fewer of them a while ago: what is undelivered of the others would have no owner. Who has not heard of more of them
+    /// yet must not say so: those have owners.
+    pub fn ends_of_topics(&self, now: Duration) -> Vec<Partition> {
         let firsts = self
             .homes
             .iter()
             .filter(|home| home.is_owned() && home.partition.number == 0);
         let end = |home: &Home| {
             let topic = home.partition.topic.clone();
-            Some(Partition {
-                topic,
-                number: home.census.count?,
-            })
+            let number = home.census.count_since_fewer(now)?;
+            Some(Partition { topic, number })
         };
         firsts.filter_map(end).collect()
     }

@@ -356,6 +356,10 @@ impl Desk {
         actions
     }
 
+    pub fn ends_of_topics(&self) -> Vec<Partition> {
+        self.engine.ends_of_topics(self.now)
+    }
+
     pub fn view(&self) -> View {
         self.engine.view(self.now)
     }

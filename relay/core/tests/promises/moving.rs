@@ -311,19 +311,39 @@ fn nothing_is_skipped_as_unchanged_while_its_key_may_be_in_two_partitions() {
     assert!(sends_what_is_held(Some(change)));
 }
 
-/// What was parked in partitions that a topic does not have any more would have no owner.
+/// What was parked in partitions that a topic does not have any more would have no owner. A replica that has not heard of more
+/// of them yet must not take what belongs to those.
 #[test]
-fn the_owner_of_a_topics_first_partition_looks_after_those_that_are_gone() {
+fn the_owner_of_a_first_partition_looks_after_those_that_are_gone_and_no_others() {
     let mut desk = owner();
-    assert_eq!(desk.engine.ends_of_topics(), []);
     desk.load(0);
+    assert_eq!(desk.ends_of_topics(), [], "there may be more by now");
+    desk.count(AFTER);
+    assert_eq!(desk.ends_of_topics(), []);
+    desk.count(BEFORE);
     let end = Partition {
         number: BEFORE,
         ..desk.partition.clone()
     };
-    assert_eq!(desk.engine.ends_of_topics(), [end]);
-    let (desk, _) = next_owner();
-    assert_eq!(desk.engine.ends_of_topics(), []);
+    assert_eq!(desk.ends_of_topics(), [end]);
+    desk.pass(11 * MINUTE);
+    assert_eq!(desk.ends_of_topics(), [], "they have been found");
+}
+
+#[test]
+fn a_topic_that_was_made_again_while_no_replica_ran_is_looked_after_as_well() {
+    let mut desk = owner();
+    desk.load(0);
+    let topic = desk.partition.topic.clone();
+    let change = Some(CountChange {
+        before: AFTER,
+        age: Duration::ZERO,
+    });
+    desk.step(Event::PartitionsNoted { topic, change });
+    assert_eq!(desk.ends_of_topics().len(), 1);
+    let (mut desk, _) = next_owner();
+    desk.count(BEFORE);
+    assert_eq!(desk.ends_of_topics(), [], "another owns the first");
 }
 
 /// Found by the simulation: an older version of the partition before took the place of a newer one that had failed.
