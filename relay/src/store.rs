@@ -158,9 +158,6 @@ pub trait Store: Send + Sync {
         at_most: u64,
     ) -> Result<Counts, StoreError>;
 
-    /// Since when the oldest record that waits for a retry has been failing; none when nothing waits.
-    async fn oldest_parked(&self, destination: &str) -> Result<Option<Timestamp>, StoreError>;
-
     /// Notes that a destination exists; the first time counts.
     async fn record_destination(
         &self,

@@ -263,12 +263,6 @@ impl Store for PostgresStore {
         })
     }
 
-    async fn oldest_parked(&self, destination: &str) -> Result<Option<Timestamp>, StoreError> {
-        on_lease!(self, "looking for the oldest parked record", |connection| {
-            parked::find_oldest_waiting(connection, destination)
-        })
-    }
-
     async fn record_destination(
         &self,
         destination: &str,

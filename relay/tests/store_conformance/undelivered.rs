@@ -16,7 +16,6 @@ on_both_stores!(
     a_later_change_of_a_delivery_wins,
     a_record_without_a_readable_key_is_undelivered_too,
     undelivered_records_are_counted_by_state_up_to_a_bound,
-    the_oldest_waiting_record_is_found,
     a_record_that_a_person_retries_is_found_by_its_owner_only,
     a_thousand_keys_and_more_are_looked_up_at_once,
 );
@@ -156,21 +155,6 @@ async fn undelivered_records_are_counted_by_state_up_to_a_bound(database: Databa
     assert_eq!((bounded.parked, bounded.exhausted), (3, 2));
     let none = store.count_undelivered("fleet", 100).await.unwrap();
     assert_eq!(none.total(), 0);
-}
-
-async fn the_oldest_waiting_record_is_found(database: Database) {
-    let store = database.store();
-    assert_eq!(store.oldest_parked("billing").await.unwrap(), None);
-    let mut old = parked("old", 1);
-    old.first_failed_at = now() - HOUR;
-    let mut for_a_person = in_state(ParkedState::Rejected, "older");
-    for_a_person.first_failed_at = now() - 2 * HOUR;
-    store
-        .keep(&parking(vec![parked("new", 1), old.clone(), for_a_person]))
-        .await
-        .unwrap();
-    let oldest = store.oldest_parked("billing").await.unwrap();
-    assert_eq!(oldest, Some(old.first_failed_at));
 }
 
 async fn a_record_that_a_person_retries_is_found_by_its_owner_only(database: Database) {

@@ -68,7 +68,11 @@ impl Engine {
                 .parked
                 .rows()
                 .filter(|row| matches!(row.entry.state, ParkedState::Parked { .. }))
-                .map(|row| row.entry.first_failed_at)
+                .map(|row| {
+                    // It was committed long before it could fail, if nothing was sent meanwhile.
+                    let failed_at = row.entry.first_failed_at;
+                    row.entry.committed_at.unwrap_or(failed_at).min(failed_at)
+                })
                 .min(),
             gap_records: self.gap_records,
             misplaced: self.misplaced.clone(),

@@ -1,8 +1,10 @@
 //! What is held tells how late it is: a partition of which nothing was read yet has a lag, too.
 
+use std::time::Duration;
+
 use relay_core::engine::{Action, Event};
 
-use crate::desk::{Desk, answered, sends};
+use crate::desk::{DUE, Desk, answered, sends};
 
 #[test]
 fn a_held_partition_reads_until_it_has_a_record_whose_age_is_its_lag() {
@@ -25,6 +27,24 @@ fn a_held_partition_reads_until_it_has_a_record_whose_age_is_its_lag() {
         None,
         "it has been fetched since the pause ended"
     );
+}
+
+#[test]
+fn what_waits_for_a_retry_is_as_late_as_it_was_committed_however_late_it_was_tried() {
+    let mut desk = Desk::new();
+    desk.assign();
+    let mut parked = desk.undelivered(1, DUE);
+    let committed_at = parked.first_failed_at - Duration::from_secs(3_600);
+    parked.committed_at = Some(committed_at);
+    desk.load_with(0, vec![parked.clone()]);
+    assert_eq!(desk.view().oldest_parked, Some(committed_at));
+
+    // The clock of its source is ahead.
+    parked.committed_at = Some(parked.first_failed_at + Duration::from_secs(60));
+    desk.lose();
+    desk.assign();
+    desk.load_with(0, vec![parked.clone()]);
+    assert_eq!(desk.view().oldest_parked, Some(parked.first_failed_at));
 }
 
 #[test]

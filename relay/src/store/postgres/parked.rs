@@ -272,20 +272,6 @@ pub(super) async fn count(
     Ok(counts)
 }
 
-/// Since when the oldest waiting record has been failing.
-pub(super) async fn find_oldest_waiting(
-    connection: &mut PgConnection,
-    destination: &str,
-) -> Result<Option<Timestamp>, Trouble> {
-    let oldest: Option<Moment> = sqlx::query_scalar(
-        "select min(first_failed_at) from parked where destination = $1 and state = 'parked'",
-    )
-    .bind(destination)
-    .fetch_one(connection)
-    .await?;
-    Ok(oldest.map(|Moment(at)| at))
-}
-
 /// The row without its record.
 pub(super) fn parked_row(row: &PgRow, record: Option<Arc<[u8]>>) -> Result<ParkedRow, Trouble> {
     let index = index_row(row)?;

@@ -185,22 +185,6 @@ pub(super) async fn count(
     Ok(counts)
 }
 
-/// Since when the oldest waiting record has been failing.
-pub(super) async fn find_oldest_waiting(
-    connection: &mut SqliteConnection,
-    destination: &str,
-) -> Result<Option<Timestamp>, Trouble> {
-    let oldest: Option<i64> = sqlx::query_scalar(
-        "select min(first_failed_at) from parked where destination = ? and state = 'parked'",
-    )
-    .bind(destination)
-    .fetch_one(connection)
-    .await?;
-    Ok(oldest
-        .map(|at| TABLE.moment("first_failed_at", at))
-        .transpose()?)
-}
-
 /// The row without its record.
 pub(super) fn parked_row(row: &SqliteRow, record: Option<Arc<[u8]>>) -> Result<ParkedRow, Trouble> {
     let index = index_row(row)?;
