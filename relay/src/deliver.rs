@@ -22,7 +22,7 @@ use std::time::Duration;
 use relay_core::engine::{Event, RequestId};
 use relay_core::time::Now;
 use tokio::sync::{Notify, mpsc};
-use tracing::{error, info};
+use tracing::{error, info, warn};
 
 use self::desk::Errands;
 pub use self::desk::{Desk, DeskSettings};
@@ -33,6 +33,7 @@ use crate::clock::Clock;
 use crate::http::{self, Finished};
 use crate::kafka::{Counted, Found, KafkaFailure, Policies, Question};
 use crate::keeper::{self, Kept};
+use crate::lease::Lease;
 use crate::metrics::Metrics;
 use crate::status::{Heartbeat, Status};
 
@@ -44,10 +45,6 @@ const TURN_MAX: Duration = Duration::from_millis(250);
 
 /// How often people are told, and a person's wishes looked for.
 const OUTLOOK_INTERVAL: Duration = Duration::from_secs(1);
-
-/// After a freeze the group is heard first, so that a replica that was given up sends nothing more.
-const HEARING: Duration = Duration::from_millis(100);
-const HEARINGS: usize = 10;
 
 /// What arrives at the loop.
 #[derive(Debug)]
@@ -104,6 +101,7 @@ pub struct Edges {
     /// Rung by the consumers.
     pub bell: Arc<Notify>,
     pub clock: Clock,
+    pub lease: Lease,
     pub status: Status,
     pub metrics: Arc<Metrics>,
 }
@@ -114,21 +112,18 @@ pub struct Deliver {
     edges: Edges,
     chance: Chance,
     heartbeat: Heartbeat,
-    /// A silence longer than this may have cost us the partitions.
-    session_timeout: Duration,
     is_stopping: bool,
 }
 
 impl Deliver {
     /// A loop without destinations: they come with the first configuration.
-    pub fn new(edges: Edges, session_timeout: Duration) -> Self {
+    pub fn new(edges: Edges) -> Self {
         let heartbeat = edges.status.heartbeat("deliver", edges.clock.now());
         Self {
             desks: Desks::default(),
             edges,
             chance: Chance::new(),
             heartbeat,
-            session_timeout,
             is_stopping: false,
         }
     }
@@ -140,7 +135,6 @@ impl Deliver {
     pub async fn run(mut self) -> Result<(), KafkaFailure> {
         let mut inputs = Vec::with_capacity(INPUTS_MAX);
         let mut outlook_at = Duration::ZERO;
-        let mut turned_at = self.edges.clock.now().monotonic;
         let mut has_more = true;
         loop {
             if !has_more {
@@ -148,10 +142,10 @@ impl Deliver {
             }
             let now = self.edges.clock.now();
             self.heartbeat.beat(now);
-            if now.monotonic.saturating_sub(turned_at) > self.session_timeout {
-                self.hear_the_group().await?;
+            if self.edges.lease.has_lapsed() {
+                self.begin_anew()?;
             }
-            turned_at = self.edges.clock.now().monotonic;
+            self.edges.lease.renew();
             while let Ok(input) = self.edges.inputs.try_recv() {
                 inputs.push(input);
                 if inputs.len() >= INPUTS_MAX {
@@ -164,8 +158,8 @@ impl Deliver {
             has_more = self.poll()?;
             self.carry_out().await;
             self.close_done().await;
-            if turned_at >= outlook_at {
-                outlook_at = turned_at + OUTLOOK_INTERVAL;
+            if now.monotonic >= outlook_at {
+                outlook_at = now.monotonic + OUTLOOK_INTERVAL;
                 self.look_out().await;
             }
             if self.is_stopping && self.desks.is_empty() {
@@ -192,14 +186,13 @@ impl Deliver {
         }
     }
 
-    /// This process stood still for longer than its session. Whoever was given its partitions may be sending already, so
-    /// the group is polled before anything else happens.
-    async fn hear_the_group(&mut self) -> Result<(), KafkaFailure> {
-        info!("this process stood still for longer than its session: asking the group first");
-        for _ in 0..HEARINGS {
-            self.poll()?;
-            tokio::time::sleep(HEARING).await;
-        }
+    /// This process stood still for longer than its session. Whoever was given its partitions may be sending already, and
+    /// librdkafka may be the last to hear of it: in the middle of a join it is told by the end of its next one.
+    fn begin_anew(&mut self) -> Result<(), KafkaFailure> {
+        warn!("this process stood still for longer than its session: it joins its groups anew");
+        let now = self.edges.clock.now();
+        self.desks.begin_anew(now, &mut self.chance)?;
+        self.edges.lease.begin_term();
         Ok(())
     }
 
@@ -213,13 +206,7 @@ impl Deliver {
         match input {
             Input::Finished(finished) => {
                 for done in finished {
-                    let event = Event::Answer {
-                        request: RequestId(done.request_id),
-                        http: done.request,
-                        exchange: done.exchange,
-                    };
-                    self.desks
-                        .step(done.destination, event, now, &mut self.chance);
+                    self.take_finished(done, now)?;
                 }
             }
             Input::Kept(kept) => self.take_kept(*kept, now),
@@ -270,6 +257,24 @@ impl Deliver {
         Ok(())
     }
 
+    fn take_finished(&mut self, done: Finished, now: Now) -> Result<(), KafkaFailure> {
+        let request = RequestId(done.request_id);
+        let http = done.request;
+        let answer = |exchange| Event::Answer {
+            request,
+            http,
+            exchange,
+        };
+        let event = done.exchange.map_or(Event::Unsent { request }, answer);
+        // Seen by the thread `http` first: this one had turned again before it looked.
+        if matches!(event, Event::Unsent { .. }) && done.term == self.edges.lease.term() {
+            self.begin_anew()?;
+        }
+        self.desks
+            .step(done.destination, event, now, &mut self.chance);
+        Ok(())
+    }
+
     fn take_kept(&mut self, kept: Kept, now: Now) {
         match kept {
             Kept::Event { destination, event } => {
@@ -299,8 +304,9 @@ impl Deliver {
     async fn carry_out(&mut self) {
         let mut errands = Errands::default();
         let clock = self.edges.clock;
+        let term = self.edges.lease.term();
         self.desks
-            .carry_out(|| clock.now(), &mut self.chance, &mut errands);
+            .carry_out(term, || clock.now(), &mut self.chance, &mut errands);
         let Errands {
             jobs,
             tasks,

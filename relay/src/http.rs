@@ -37,6 +37,8 @@ use relay_core::exchange::{Exchange, HttpRequest};
 use relay_core::settings;
 use tokio::sync::mpsc;
 
+use crate::lease::{Lease, Term};
+
 pub use reach::{Reach, Reaches};
 pub use target::{UrlError, check_url};
 
@@ -94,15 +96,19 @@ pub struct Job {
     /// Chosen by the caller, handed back as it is.
     pub request_id: u64,
     pub request: HttpRequest,
+    /// When it was asked for: it is not made when that is over.
+    pub term: Term,
 }
 
-/// A request that was made, handed back for the log, and what it brought.
+/// A request that is over, handed back for the log, and what it brought.
 #[derive(Debug)]
 pub struct Finished {
     pub destination: usize,
     pub request_id: u64,
     pub request: HttpRequest,
-    pub exchange: Exchange,
+    pub term: Term,
+    /// None: it was not made, for its term was over.
+    pub exchange: Option<Exchange>,
 }
 
 /// The running thread. When every sender of messages is gone it finishes what it has, hands over the answers and ends;
@@ -130,12 +136,13 @@ impl HttpHandle {
     }
 }
 
-/// Starts the thread `http`. A batch of answers becomes one message on `answers`.
+/// Starts the thread `http`. A batch of answers becomes one message on `answers`. Nothing is sent that the lease does not
+/// allow.
 ///
 /// # Errors
 ///
 /// When the thread or its event loop cannot be created.
-pub fn spawn<A>(answers: mpsc::Sender<A>) -> io::Result<HttpHandle>
+pub fn spawn<A>(answers: mpsc::Sender<A>, lease: Lease) -> io::Result<HttpHandle>
 where
     A: From<Vec<Finished>> + Send + 'static,
 {
@@ -147,7 +154,7 @@ where
                 .enable_all()
                 .build_local(tokio::runtime::LocalOptions::default())
                 .expect("an event loop for http");
-            runtime.block_on(hub::run(arriving, answers));
+            runtime.block_on(hub::run(arriving, answers, lease));
         })?;
     Ok(HttpHandle { messages, thread })
 }

@@ -13,6 +13,7 @@ pub mod deliver;
 pub mod http;
 pub mod kafka;
 pub mod keeper;
+pub mod lease;
 pub mod metrics;
 pub mod nearest;
 pub mod plan;

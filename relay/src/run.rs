@@ -27,6 +27,7 @@ use crate::deliver::{Deliver, Edges, Input};
 use crate::http;
 use crate::kafka::{self, KafkaFailure, Strays};
 use crate::keeper::Keeper;
+use crate::lease::Lease;
 use crate::metrics::Metrics;
 use crate::reload::{self, Door, Hangup, Reload, Requests, Source, Written};
 use crate::status::Status;
@@ -126,7 +127,9 @@ impl Running {
         .context("cannot start the admin API")?;
         let bell = Arc::new(Notify::new());
         let (inputs, arriving) = mpsc::channel(INPUTS_WAITING_MAX);
-        let http = http::spawn(inputs.clone()).context("cannot start the thread http")?;
+        let lease = Lease::new(clock, config.kafka.session_timeout);
+        let http =
+            http::spawn(inputs.clone(), lease.clone()).context("cannot start the thread http")?;
         let keeper = Keeper {
             store,
             current: holding.clone(),
@@ -151,11 +154,12 @@ impl Running {
             bounds,
             bell: bell.clone(),
             clock,
+            lease,
             status: status.clone(),
             metrics: metrics.clone(),
         };
         let (end, ended) = oneshot::channel();
-        let deliver = spawn_deliver(edges, config.kafka.session_timeout, end)?;
+        let deliver = spawn_deliver(edges, end)?;
         let edges = reload::Edges {
             http: http.messages().clone(),
             inputs: inputs.clone(),
@@ -254,14 +258,13 @@ impl Running {
 
 fn spawn_deliver(
     edges: Edges,
-    session_timeout: Duration,
     end: oneshot::Sender<Result<(), KafkaFailure>>,
 ) -> anyhow::Result<JoinHandle<()>> {
     let runtime = event_loop()?;
     let thread = std::thread::Builder::new()
         .name("deliver".into())
         .spawn(move || {
-            let ended = runtime.block_on(Deliver::new(edges, session_timeout).run());
+            let ended = runtime.block_on(Deliver::new(edges).run());
             // Whoever waited has given up, and the process ends.
             let _ = end.send(ended);
         });

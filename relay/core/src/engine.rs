@@ -215,6 +215,7 @@ impl Engine {
             Event::Revoked { partitions } => self.on_revoked(&partitions, &step),
             Event::Lost { partitions } => self.on_lost(&partitions),
             Event::PollDeadlinePassed => self.on_poll_deadline_passed(),
+            Event::Unsent { request } => self.on_unsent(request, &step),
             Event::Stop => self.on_stop(&step),
             Event::Tick => self.on_tick(&mut step),
         }

@@ -22,6 +22,7 @@ use crate::current::Current;
 use crate::http::Job;
 use crate::kafka::{Arrival, Consumer, KafkaFailure, Policy, Question};
 use crate::keeper::{self, Task};
+use crate::lease::Term;
 use crate::metrics::Metrics;
 use crate::status::DestinationStatus;
 
@@ -119,6 +120,25 @@ impl Desk {
         Ok(())
     }
 
+    /// This process stood still for longer than its session: gives up what others may have by now, and joins the group anew.
+    /// Returns the member that is to leave the group before.
+    ///
+    /// # Errors
+    /// [`KafkaFailure::Creation`] when librdkafka refuses the configuration.
+    pub fn begin_anew(
+        &mut self,
+        now: Now,
+        chance: &mut Chance,
+    ) -> Result<Option<Consumer>, KafkaFailure> {
+        self.step(Event::PollDeadlinePassed, now, chance);
+        if self.is_leaving || !self.consumer.is_subscribed() {
+            return Ok(None);
+        }
+        let anew = self.consumer.anew(&self.kafka, &self.settings)?;
+        self.subscribe_at = now.monotonic;
+        Ok(Some(std::mem::replace(&mut self.consumer, anew)))
+    }
+
     /// Drains, and is done then.
     pub fn leave(&mut self, now: Now, chance: &mut Chance) {
         if !self.is_leaving {
@@ -189,7 +209,7 @@ impl Desk {
     }
 
     /// Does what the engine has asked for, or hands it on.
-    pub fn carry_out(&mut self, destination: usize, errands: &mut Errands) {
+    pub fn carry_out(&mut self, destination: usize, term: Term, errands: &mut Errands) {
         let mut commits = BTreeMap::new();
         let (mut pauses, mut resumes) = (vec![], vec![]);
         for action in self.actions.drain(..) {
@@ -221,6 +241,7 @@ impl Desk {
                         destination,
                         request_id: request.0,
                         request: http,
+                        term,
                     });
                     continue;
                 }

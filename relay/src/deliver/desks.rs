@@ -16,6 +16,7 @@ use super::desk::{Desk, Errands};
 use crate::chance::Chance;
 use crate::current::Served;
 use crate::kafka::KafkaFailure;
+use crate::lease::Term;
 
 /// What becomes of the destinations under another configuration. Those that it does not name leave.
 pub struct Change {
@@ -127,11 +128,33 @@ impl Desks {
             .collect()
     }
 
+    /// This process stood still for longer than its session: everything is given up, and all join their groups anew.
+    ///
+    /// # Errors
+    /// [`KafkaFailure::Creation`] when librdkafka refuses the configuration.
+    pub fn begin_anew(&mut self, now: Now, chance: &mut Chance) -> Result<(), KafkaFailure> {
+        let mut former = vec![];
+        for desk in self.present.values_mut() {
+            let consumer = desk.begin_anew(now, chance)?;
+            former.extend(consumer.map(|consumer| (desk.name().clone(), consumer)));
+        }
+        for (name, consumer) in former {
+            self.close_aside(name, move || consumer.close());
+        }
+        Ok(())
+    }
+
     /// Does what the engines have asked for, or hands it on.
-    pub fn carry_out(&mut self, now: impl Fn() -> Now, chance: &mut Chance, errands: &mut Errands) {
+    pub fn carry_out(
+        &mut self,
+        term: Term,
+        now: impl Fn() -> Now,
+        chance: &mut Chance,
+        errands: &mut Errands,
+    ) {
         for (number, desk) in &mut self.present {
             desk.step(Event::Tick, now(), chance);
-            desk.carry_out(*number, errands);
+            desk.carry_out(*number, term, errands);
         }
     }
 
@@ -147,14 +170,19 @@ impl Desks {
             };
             let name = desk.name().clone();
             closed.push((number, name.clone()));
-            let thread = std::thread::Builder::new().name("closing".into());
-            match thread.spawn(move || desk.close()) {
-                Ok(thread) => self.closing.push((name, thread)),
-                // It was dropped with the thread that is not, which closes it as well.
-                Err(error) => warn!(%error, "a consumer was closed at the loop"),
-            }
+            self.close_aside(name, move || desk.close());
         }
         closed
+    }
+
+    /// The name is not free before that is done.
+    fn close_aside(&mut self, name: Arc<str>, close: impl FnOnce() + Send + 'static) {
+        let thread = std::thread::Builder::new().name("closing".into());
+        match thread.spawn(close) {
+            Ok(thread) => self.closing.push((name, thread)),
+            // It was dropped with the thread that is not, which closes it as well.
+            Err(error) => warn!(%error, "a consumer was closed at the loop"),
+        }
     }
 
     pub fn is_empty(&self) -> bool {

@@ -13,16 +13,17 @@ use super::failure::Failure;
 use super::pool::{Pool, Work};
 use super::target::Targets;
 use super::{Endpoint, Finished, Job, Message, worker};
+use crate::lease::Lease;
 
 /// How often idle connections are looked at.
 const RETIRE_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Runs until no more messages can come and all jobs are answered, or until nobody takes answers.
-pub async fn run<A>(mut messages: mpsc::Receiver<Message>, answers: mpsc::Sender<A>)
+pub async fn run<A>(mut messages: mpsc::Receiver<Message>, answers: mpsc::Sender<A>, lease: Lease)
 where
     A: From<Vec<Finished>>,
 {
-    let mut hub = Hub::default();
+    let mut hub = Hub::new(lease);
     let mut is_open = true;
     let mut retire = interval(RETIRE_INTERVAL);
     retire.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -48,8 +49,8 @@ where
     }
 }
 
-#[derive(Default)]
 struct Hub {
+    lease: Lease,
     /// By the numbers of their destinations.
     pools: BTreeMap<usize, Rc<Pool>>,
     targets: Targets,
@@ -59,6 +60,17 @@ struct Hub {
 }
 
 impl Hub {
+    fn new(lease: Lease) -> Self {
+        Self {
+            lease,
+            pools: BTreeMap::new(),
+            targets: Targets::default(),
+            outbox: Rc::default(),
+            unanswered: 0,
+            unanswered_max: 0,
+        }
+    }
+
     fn take_in(&mut self, message: Message) {
         match message {
             Message::Make(jobs) => {
@@ -81,7 +93,7 @@ impl Hub {
     }
 
     fn replace(&mut self, destination: usize, endpoint: Option<Endpoint>) {
-        let pool = endpoint.map(|endpoint| Rc::new(Pool::new(endpoint)));
+        let pool = endpoint.map(|endpoint| Rc::new(Pool::new(endpoint, self.lease.clone())));
         let former = match pool {
             Some(pool) => self.pools.insert(destination, pool),
             None => self.pools.remove(&destination),
@@ -113,10 +125,11 @@ fn unsent(job: Job, error: String) -> Finished {
         destination: job.destination,
         request_id: job.request_id,
         request: job.request,
-        exchange: Exchange {
+        term: job.term,
+        exchange: Some(Exchange {
             end: Failure::new(ErrorClass::Connect, error).into(),
             timings: Timings::default(),
-        },
+        }),
     }
 }
 

@@ -12,6 +12,7 @@ use super::lines::Lines;
 use super::target::{Origin, Target};
 use super::tokens::Tokens;
 use super::{Endpoint, Job, Limits, Reach};
+use crate::lease::Lease;
 
 /// How long a connection idles. Shorter than the shortest keep-alive that servers commonly have (5 s), because a
 /// request written while the server closes is a `reset`.
@@ -25,6 +26,7 @@ pub struct Work {
 
 /// The workers of one destination. Each holds at most one connection.
 pub struct Pool {
+    pub lease: Lease,
     pub limits: Limits,
     pub reach: Reach,
     pub tokens: Tokens,
@@ -43,8 +45,9 @@ struct State {
 }
 
 impl Pool {
-    pub fn new(endpoint: Endpoint) -> Self {
+    pub fn new(endpoint: Endpoint, lease: Lease) -> Self {
         Self {
+            lease,
             limits: endpoint.limits,
             reach: endpoint.reach,
             tokens: Tokens::default(),

@@ -19,6 +19,7 @@ use super::message::Sent;
 use super::pool::{Order, Pool, Work};
 use super::target::{Origin, Target};
 use super::tokens;
+use crate::lease::Term;
 
 /// Shared connections tried for one request, as long as servers say that they have done nothing about it.
 const WAYS_TRIED_MAX: usize = 3;
@@ -27,17 +28,21 @@ const WAYS_TRIED_MAX: usize = 3;
 pub async fn run(pool: Rc<Pool>, outbox: Rc<Outbox>, first: Work) {
     let mut worker = Worker {
         deadline: Deadline::new(Instant::now() + first.job.request.timeout),
+        term: first.job.term,
+        is_over: false,
         kept: None,
         pool,
     };
     let mut next = Some(first);
     while let Some(Work { mut job, target }) = next {
+        (worker.term, worker.is_over) = (job.term, false);
         let exchange = worker.exchange(&mut job.request, &target).await;
         outbox.put(Finished {
             destination: job.destination,
             request_id: job.request_id,
             request: job.request,
-            exchange,
+            term: job.term,
+            exchange: (!worker.is_over).then_some(exchange),
         });
         next = worker.next().await;
     }
@@ -48,6 +53,10 @@ struct Worker {
     pool: Rc<Pool>,
     kept: Option<Kept>,
     deadline: Deadline,
+    /// When the request at hand was asked for.
+    term: Term,
+    /// It was over before the request could be sent.
+    is_over: bool,
 }
 
 impl Worker {
@@ -151,7 +160,8 @@ impl Worker {
     }
 
     /// Sends on this connection, and keeps it when it can serve again. None when nothing became of the request, so that
-    /// another can be tried without the risk of sending twice.
+    /// another can be tried without the risk of sending twice. However long it took to come here, nothing leaves that may
+    /// be another's by now.
     async fn send(
         &mut self,
         way: Way,
@@ -160,6 +170,10 @@ impl Worker {
         started: Instant,
         timings: &mut Timings,
     ) -> Option<End> {
+        if !self.pool.lease.allows(self.term) {
+            self.is_over = true;
+            return Some(Failure::not_taken().into());
+        }
         let bytes_max = self.pool.limits.response_bytes_max;
         let deadline = &mut self.deadline;
         let sent = match way {

@@ -91,6 +91,15 @@ impl Consumer {
         })
     }
 
+    /// Another member of the same name, which is not subscribed yet. It may subscribe once this one is closed.
+    ///
+    /// # Errors
+    /// [`KafkaFailure::Creation`] when librdkafka refuses the configuration.
+    pub fn anew(&self, kafka: &Kafka, destination: &Destination) -> Result<Self, KafkaFailure> {
+        let bell = self.inner.context().bell();
+        Self::new(kafka, destination, &self.name, bell)
+    }
+
     /// Takes other settings in. Topics that are the destination's no more are given up by way of a rebalance.
     ///
     /// # Errors

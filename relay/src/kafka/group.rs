@@ -57,6 +57,10 @@ impl Group {
         }
     }
 
+    pub fn bell(&self) -> &Arc<Notify> {
+        &self.bell
+    }
+
     pub fn take_changes(&self) -> Vec<Change> {
         std::mem::take(&mut *lock(&self.changes))
     }

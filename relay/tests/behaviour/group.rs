@@ -1,16 +1,17 @@
 //! Several relays share the work: partitions move, one dies, one comes back, and the promises hold.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
-use relay_test_support::history::{acknowledged_versions, overlaps};
-use relay_test_support::kafka::{Producer, committed_offsets, end_offsets};
+use relay_test_support::history::{Exchange, acknowledged_versions, overlaps};
+use relay_test_support::kafka::{Producer, committed_offsets, end_offsets, is_rebalancing};
 use relay_test_support::lives::Lives;
 use relay_test_support::record::Record;
 use relay_test_support::relay::{RelayConfig, RelayProcess};
 use relay_test_support::scene::Scene;
 use relay_test_support::stub_server::{Answer, Request, StubServer};
 use relay_test_support::wait::wait_until;
+use serde_json::Value;
 
 const RELAY: &str = env!("CARGO_BIN_EXE_replicates-relay");
 const RECORDS: u64 = 12_000;
@@ -88,6 +89,87 @@ fn a_relay_that_joins_and_one_that_is_killed_lose_nothing_and_keep_the_order() {
     assert_eq!(acknowledged_versions(&exchanges), newest);
     assert!(first.terminate(Duration::from_secs(30)).success());
     assert!(third.terminate(Duration::from_secs(30)).success());
+}
+
+/// One relay stands still while the third one joins, and another one in the middle of its own join, because of that. What it
+/// had is the third one's then, and so is everything that it had thought of sending.
+#[test]
+fn a_relay_that_stood_still_for_longer_than_its_session_sends_nothing_before_it_has_joined_anew() {
+    let scene = Scene::new();
+    let topic = scene.create_topic("monolith", "billing", "Vehicle", 8);
+    let endpoint = StubServer::start(|_| Answer::ok().after(Duration::from_millis(100)));
+    let config = |name: &str| {
+        RelayConfig::new(&scene)
+            .replica(name)
+            .kafka("session_timeout = \"6s\"")
+            .destination(
+                "billing",
+                &format!("{}/{name}", endpoint.url()),
+                "concurrency = 8\nadaptive = false",
+            )
+    };
+    let mut first = RelayProcess::start_ready(RELAY, config("relay-1"));
+    let mut second = RelayProcess::start_ready(RELAY, config("relay-2"));
+    let producer = Producer::new();
+    for version in 1..=RECORDS {
+        let record = Record::new("monolith", "Vehicle", &version.to_string());
+        producer.send(&topic, &record.version(version));
+    }
+    producer.flush();
+    let sent_by = |name: &str| {
+        let exchanges = endpoint.exchanges();
+        let is_its = |exchange: &&Exchange| exchange.request.path.ends_with(name);
+        exchanges.iter().filter(is_its).count()
+    };
+    wait_until("both to work", Duration::from_secs(60), || {
+        sent_by("relay-1") > 50 && sent_by("relay-2") > 50
+    });
+
+    second.signal("STOP");
+    let mut third = RelayProcess::start(RELAY, config("relay-3"));
+    wait_until("the third to join", Duration::from_secs(60), || {
+        is_rebalancing(&scene.group("billing"))
+    });
+    // It hears of that with its next heartbeat, every 1.5 s.
+    let later = sent_by("relay-1") + 200;
+    wait_until("its next heartbeat", Duration::from_secs(60), || {
+        sent_by("relay-1") > later
+    });
+    first.signal("STOP");
+    second.kill();
+    wait_until("the third to have all", Duration::from_secs(60), || {
+        let given: HashSet<_> = given(&third).into_iter().collect();
+        given.len() == 8
+    });
+
+    let (sent, given_before) = (sent_by("relay-1"), given(&first).len());
+    first.signal("CONT");
+    wait_until("it to send again", Duration::from_secs(60), || {
+        let has_sent = sent_by("relay-1") > sent;
+        assert!(!has_sent || given(&first).len() > given_before);
+        has_sent
+    });
+    first.wait_for_output("joins its groups anew", Duration::from_secs(1));
+    endpoint.answer_with(|_| Answer::ok());
+    wait_until(
+        "everything to be delivered",
+        Duration::from_secs(120),
+        || committed_offsets(&scene.group("billing"), &topic) == end_offsets(&topic),
+    );
+    assert!(first.terminate(Duration::from_secs(30)).success());
+    assert!(third.terminate(Duration::from_secs(30)).success());
+}
+
+/// The partitions that a relay was given so far, one of them maybe more than once.
+fn given(relay: &RelayProcess) -> Vec<String> {
+    let output = relay.output();
+    let lines = output.lines().map(serde_json::from_str::<Value>);
+    let assigned = lines
+        .filter_map(Result::ok)
+        .filter(|line| line["message"] == "partitions assigned");
+    let names =
+        |line: Value| serde_json::from_str::<Vec<String>>(line["partitions"].as_str()?).ok();
+    assigned.filter_map(names).flatten().collect()
 }
 
 /// Peers stay silent until the dead member's session has run out; a static member takes its partitions at once.

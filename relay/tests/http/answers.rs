@@ -7,7 +7,7 @@ use relay_core::exchange::ErrorClass;
 use relay_core::settings::{Header, Method};
 use relay_test_support::raw_server::RawServer;
 
-use crate::edge::{Edge, LIMITS, answered, failed, post};
+use crate::edge::{Edge, LIMITS, answered, failed, post, timings};
 
 const OK: &str = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
 
@@ -78,7 +78,7 @@ async fn an_answer_comes_back_whole() {
     assert_eq!(answer.header("x-odd"), Some("a\u{fffd}b"));
     assert_eq!(answer.body, b"stale");
     assert!(!answer.is_truncated);
-    let timings = finished.exchange.timings;
+    let timings = timings(&finished);
     let (connect, first_byte) = (timings.connect_ms.unwrap(), timings.first_byte_ms.unwrap());
     assert!(connect > 0.0 && first_byte >= connect && timings.total_ms >= first_byte);
 }

@@ -4,16 +4,21 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use relay_core::egress::{Egress, Loopback};
-use relay_core::exchange::{Answer, End, ErrorClass, HttpRequest};
+use relay_core::exchange::{Answer, End, ErrorClass, Exchange, HttpRequest, Timings};
 use relay_core::settings::Method;
+use replicates_relay::clock::Clock;
 use replicates_relay::http::{
     self, Endpoint, Finished, HttpHandle, Job, Limits, Message, Reach, tls,
 };
+use replicates_relay::lease::{Lease, Term};
 use rustls::RootCertStore;
 use tokio::sync::mpsc;
 
 /// No test waits longer for an answer.
 const PATIENCE: Duration = Duration::from_secs(30);
+
+/// No test takes longer.
+const LEASE: Duration = Duration::from_secs(600);
 
 pub const LIMITS: Limits = Limits {
     connect_timeout: Duration::from_secs(2),
@@ -30,6 +35,7 @@ pub const THIS_MACHINE: Egress = Egress {
 
 pub struct Edge {
     pub handle: HttpHandle,
+    pub lease: Lease,
     pub answers: mpsc::Receiver<Vec<Finished>>,
     arrived: Vec<Finished>,
 }
@@ -68,8 +74,10 @@ impl Edge {
 
     pub fn of(destinations: Vec<Endpoint>) -> Self {
         let (sender, answers) = mpsc::channel(16);
+        let lease = Lease::new(Clock::start(), LEASE);
         let edge = Self {
-            handle: http::spawn(sender).unwrap(),
+            handle: http::spawn(sender, lease.clone()).unwrap(),
+            lease,
             answers,
             arrived: Vec::new(),
         };
@@ -113,6 +121,7 @@ pub fn job(destination: usize, request_id: u64, request: HttpRequest) -> Job {
         destination,
         request_id,
         request,
+        term: Term::default(),
     }
 }
 
@@ -131,15 +140,23 @@ pub fn post(url: &str, body: &[u8]) -> HttpRequest {
 }
 
 pub fn answered(finished: &Finished) -> &Answer {
-    match &finished.exchange.end {
+    match &exchange(finished).end {
         End::Answered(answer) => answer,
         End::Failed { class, error } => panic!("{}: {error}", class.as_str()),
     }
 }
 
 pub fn failed(finished: &Finished) -> (ErrorClass, &str) {
-    match &finished.exchange.end {
+    match &exchange(finished).end {
         End::Failed { class, error } => (*class, error),
         End::Answered(answer) => panic!("answered {}", answer.status),
     }
+}
+
+pub fn timings(finished: &Finished) -> Timings {
+    exchange(finished).timings
+}
+
+pub fn exchange(finished: &Finished) -> &Exchange {
+    finished.exchange.as_ref().expect("a request that was made")
 }

@@ -12,7 +12,7 @@ use rustls::version::{TLS12, TLS13};
 use tempfile::TempDir;
 
 use crate::certificates::{ALL, Authority, Certificate};
-use crate::edge::{Edge, LIMITS, answered, failed, post};
+use crate::edge::{Edge, LIMITS, answered, exchange, failed, post};
 
 /// Files, and a destination whose `tls` names them.
 struct Folder(TempDir);
@@ -70,7 +70,7 @@ async fn call(system: RootCertStore, tls: &[&str], server: &RawServer) -> Result
     }]);
     let url = format!("https://localhost:{}/", server.address().port());
     let finished = edge.call(post(&url, b"{}")).await;
-    match &finished.exchange.end {
+    match &exchange(&finished).end {
         relay_core::exchange::End::Answered(_) => Ok(answered(&finished).status),
         relay_core::exchange::End::Failed { .. } => Err(failed(&finished).0),
     }

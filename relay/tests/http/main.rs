@@ -8,6 +8,7 @@ mod http2;
 mod http2_server;
 mod identity;
 mod keep_alive;
+mod lease;
 mod limits;
 mod served_anew;
 mod tls;

@@ -370,7 +370,7 @@ impl Engine {
     }
 
     /// What waited behind the request in flight may go, unless what was acknowledged is newer still, or the same.
-    fn go_on(&mut self, key: KeyHash, waiting: Option<Waiting>, step: &Step<'_>) {
+    pub(super) fn go_on(&mut self, key: KeyHash, waiting: Option<Waiting>, step: &Step<'_>) {
         let acknowledged = self.lanes.get(&key).and_then(|lane| lane.acknowledged);
         match waiting {
             Some(waiting)

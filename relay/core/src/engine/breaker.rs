@@ -116,7 +116,7 @@ impl Breaker {
         }
     }
 
-    /// Notes that the probe ended without telling anything (its partition was lost).
+    /// Notes that the probe was not made after all.
     pub fn forget_probe(&mut self) {
         if let State::HalfOpen { is_probing, .. } = &mut self.state {
             *is_probing = false;

@@ -97,6 +97,8 @@ pub enum Event {
     Lost { partitions: Vec<Partition> },
     /// This replica was silent for too long: the group has given its partitions away.
     PollDeadlinePassed,
+    /// A request was not made after all, because this replica had been silent for too long by then.
+    Unsent { request: RequestId },
     /// Drain everything, then stop.
     Stop,
     /// A burst of events is over, or [`super::Engine::next_timer`] is due.

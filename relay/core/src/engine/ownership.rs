@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::decision::{self, Decision};
 use super::delivery::Delivery;
-use super::event::Action;
+use super::event::{Action, RequestId};
 use super::lane::Turn;
 use super::parked::{Row, Wait};
 use super::table::Phase;
@@ -152,6 +152,31 @@ impl Engine {
             .map(|home| home.partition.clone())
             .collect();
         self.on_lost(&all);
+    }
+
+    /// What a request was to carry is its next owner's, as if the request had never been thought of.
+    pub(super) fn on_unsent(&mut self, request: RequestId, step: &Step<'_>) {
+        let Some(flight) = self.flights.remove(&request) else {
+            return;
+        };
+        let is_ours = |delivery: &Delivery| !self.is_orphan(delivery);
+        if flight.deliveries.iter().any(is_ours) {
+            self.on_poll_deadline_passed();
+        }
+        for delivery in flight.deliveries {
+            if flight.is_probe {
+                let route = self.homes[delivery.place.home].route;
+                self.routes[route].breaker.forget_probe();
+            }
+            self.forget(&delivery);
+            let key = delivery.id.key_hash;
+            let lane = self.lanes.get_mut(&key);
+            let waiting = lane.and_then(|lane| {
+                lane.in_flight = None;
+                lane.waiting.take()
+            });
+            self.go_on(key, waiting, step);
+        }
     }
 
     pub(super) fn on_stop(&mut self, step: &Step<'_>) {

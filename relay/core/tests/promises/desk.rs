@@ -378,6 +378,11 @@ impl Desk {
         })
     }
 
+    /// The oldest request, which does not end like others.
+    pub fn take_request(&mut self) -> RequestId {
+        self.flights.remove(0).0
+    }
+
     /// The oldest request ends.
     pub fn answer(&mut self, end: End) -> Vec<Action> {
         self.answer_after(Duration::ZERO, end)

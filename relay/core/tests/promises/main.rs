@@ -22,6 +22,7 @@ mod moving;
 mod rate;
 mod seeds;
 mod unchanged;
+mod unsent;
 mod versions_back;
 mod world;
 

@@ -152,7 +152,7 @@ impl Evidence {
     }
 
     /// Whether a request was sent by one who had lost the partition and could not hear of it: Kafka was away, or had just
-    /// come back, or it had stood still. Only then may two relays work for one partition.
+    /// come back. Only then may two relays work for one partition.
     pub fn was_deaf(&self, sent: &Sent) -> bool {
         let Some(partition) = self.partition_of(sent) else {
             return false;
@@ -163,20 +163,7 @@ impl Evidence {
                 && sent.at <= away.ended.plus(HEARS_AGAIN)
         };
         let is_lost = self.eras.was_lost(&sent.relay, partition, sent.at, sent.at);
-        is_lost && self.away.iter().any(was_away) || self.was_dazed(sent, partition)
-    }
-
-    /// Whether its sender had stood still for longer than its session, and another relay was given the partition because of
-    /// that. When it was in the middle of a join its client does not notice, and is told by the end of its next one.
-    fn was_dazed(&self, sent: &Sent, partition: &Partition) -> bool {
-        let began = self.eras.began(&sent.relay, partition, sent.at);
-        let mut lives = self.lives.iter();
-        let life = lives.find(|life| life.relay == sent.relay && life.number == sent.life);
-        began.zip(life).is_some_and(|(began, life)| {
-            let given = self.eras.given_away(&sent.relay, partition, began);
-            given.is_some_and(|given| given <= sent.at.plus(HEARS_AGAIN))
-                && life.was_dazed(began, sent.at, HEARS_AGAIN)
-        })
+        is_lost && self.away.iter().any(was_away)
     }
 
     /// Whether another relay counted the attempts of a request's record, too, between this one and `until`: it had the
@@ -312,8 +299,7 @@ pub fn ended(logged: &[Logged]) -> HashSet<(&str, &str, u64)> {
 
 #[cfg(test)]
 mod tests {
-    use super::Evidence;
-    use crate::checks::samples::{assigned, evidence, life, logged, sent};
+    use crate::checks::samples::{evidence, logged, sent};
 
     #[test]
     fn the_log_says_which_attempt_of_a_record_a_batch_was() {
@@ -330,22 +316,5 @@ mod tests {
         evidence.number_attempts();
         let attempts: Vec<_> = evidence.sent.iter().map(|sent| sent.attempt).collect();
         assert_eq!(attempts, [1, 0, 3], "the second was not written down");
-    }
-
-    #[test]
-    fn who_stood_still_while_the_partition_was_given_away_is_deaf_for_a_while() {
-        let mut evidence = evidence(&[("a", 1)]);
-        let mut still = life("relay-1", None);
-        let moment = |at| sent("a", 1, "relay-1", at).at;
-        still.freezes = vec![(moment(10), moment(20))];
-        evidence.lives = vec![still];
-        let is_deaf = |evidence: &Evidence, at| evidence.was_deaf(&sent("a", 1, "relay-1", at));
-        evidence.eras = assigned(&[("relay-1", 0), ("relay-2", 17)]);
-        assert!(is_deaf(&evidence, 22));
-        assert!(!is_deaf(&evidence, 50), "long after");
-        evidence.eras = assigned(&[("relay-1", 0), ("relay-2", 17), ("relay-1", 21)]);
-        assert!(!is_deaf(&evidence, 22), "it was given the partition anew");
-        evidence.eras = assigned(&[("relay-1", 0)]);
-        assert!(!is_deaf(&evidence, 22), "nobody else has it");
     }
 }

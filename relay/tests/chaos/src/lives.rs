@@ -47,12 +47,6 @@ impl Life {
             .any(|(began, ended)| *began <= until && *ended >= from)
     }
 
-    /// Whether it had stood still for so long since a moment, and that was over no longer than `after` before `at`.
-    pub fn was_dazed(&self, since: Moment, at: Moment, after: Duration) -> bool {
-        self.silences()
-            .any(|(began, ended)| *ended >= since && *began <= at && at <= ended.plus(after))
-    }
-
     fn silences(&self) -> impl Iterator<Item = &(Moment, Moment)> {
         let is_long = |(began, ended): &&(Moment, Moment)| began.plus(LONG) <= *ended;
         self.freezes.iter().filter(is_long)

@@ -11,6 +11,7 @@ use rdkafka::client::DefaultClientContext;
 use rdkafka::config::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::KafkaError;
+use rdkafka::groups::GroupInfo;
 use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
@@ -106,6 +107,14 @@ pub fn committed_offsets(group: &str, topic: &str) -> BTreeMap<i32, i64> {
         .iter()
         .filter_map(|e| Some((e.partition(), offset(e.offset())?)))
         .collect()
+}
+
+/// Whether some members of a group have joined anew, and others are waited for.
+pub fn is_rebalancing(group: &str) -> bool {
+    let consumer: BaseConsumer = client().create().unwrap();
+    let groups = consumer.fetch_group_list(Some(group), PATIENCE).unwrap();
+    let mut states = groups.groups().iter().map(GroupInfo::state);
+    states.any(|state| state == "PreparingRebalance")
 }
 
 fn partitions(consumer: &BaseConsumer, topic: &str) -> Vec<i32> {

@@ -75,12 +75,23 @@ impl World {
         let partitions: Vec<_> = std::mem::take(&mut replica.assigned).into_keys().collect();
         self.accounts.forget_replica(who);
         self.say(|| format!("replica {who} hears that it lost everything"));
-        let event = if self.dice.happens(50) {
-            Event::Lost { partitions }
-        } else {
-            Event::PollDeadlinePassed
-        };
-        self.step(who, event);
+        if self.dice.happens(50) {
+            return self.step(who, Event::Lost { partitions });
+        }
+        self.step(who, Event::PollDeadlinePassed);
+        self.keep_some_from_leaving(who);
+    }
+
+    /// It stood still so long that what it had asked for is not sent any more, as far as that had not left.
+    fn keep_some_from_leaving(&mut self, who: usize) {
+        let requests: Vec<_> = self.replicas[who].flights.keys().copied().collect();
+        for request in requests {
+            if self.dice.happens(50) {
+                self.say(|| format!("replica {who}: {request:?} is not sent"));
+                self.replicas[who].flights.remove(&request);
+                self.step(who, Event::Unsent { request });
+            }
+        }
     }
 
     pub(super) fn rebalance(&mut self) {

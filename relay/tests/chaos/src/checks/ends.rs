@@ -1,4 +1,4 @@
-//! A relay ends by itself only because of an outage, or a pause of its own: it says why, and there was that.
+//! A relay ends by itself only because of an outage: it says why, and there was one.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use crate::evidence::Evidence;
 use crate::lives::{Death, Life};
 use crate::services::Service;
 
-/// The broker takes it for two of one name after a join that was cut short: by an outage, or because it stood still.
+/// The broker takes it for two of one name after a join that was cut short.
 const FENCED: &str = "two replicas must not share relay.name";
 
 /// What one says last, and whose absence explains it.
@@ -36,8 +36,7 @@ pub fn unexplained(evidence: &Evidence) -> Vec<String> {
                         && *at <= away.ended.plus(AFTER)
                 })
             });
-            let was_taken_for_two = said.contains(FENCED) && life.was_dazed(life.born, *at, AFTER);
-            (!was_away && !was_taken_for_two).then(|| format!("{said} (at {})", at.0))
+            (!was_away).then(|| format!("{said} (at {})", at.0))
         }
         (_, Death::Killed | Death::Stopped) => None,
     };
