@@ -15,6 +15,11 @@ pub fn delay(retry: &Retry, n: u32, random: f64) -> Duration {
     Duration::try_from_secs_f64(capped * spread).unwrap_or(retry.cap)
 }
 
+/// The longest wait before any retry.
+pub fn longest(retry: &Retry) -> Duration {
+    Duration::try_from_secs_f64(retry.cap.as_secs_f64() * (1.0 + retry.jitter)).unwrap_or(retry.cap)
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;

@@ -9,9 +9,10 @@ use super::lane::Turn;
 use super::parked::{Row, Wait};
 use super::table::Phase;
 use super::{Engine, Mode, Step};
+use crate::backoff;
 use crate::names::{KeyHash, Partition};
 use crate::rows::{ParkedEntry, ParkedReason, ParkedState, PartitionState};
-use crate::time::Now;
+use crate::time::{Now, Timestamp};
 
 impl Engine {
     pub(super) fn on_assigned(&mut self, partition: &Partition, step: &mut Step<'_>) {
@@ -76,8 +77,9 @@ impl Engine {
     fn index(&mut self, home: usize, entry: ParkedEntry, waiting: fn(Duration) -> Wait, now: Now) {
         let wait = match entry.state {
             ParkedState::Parked {
-                next_attempt_at, ..
-            } => waiting(now.monotonic_at(next_attempt_at)),
+                reason,
+                next_attempt_at,
+            } => waiting(self.due(home, reason, next_attempt_at, now)),
             ParkedState::Exhausted | ParkedState::Rejected | ParkedState::Quarantined => {
                 Wait::ForAPerson
             }
@@ -89,6 +91,22 @@ impl Engine {
             route,
             wait,
         });
+    }
+
+    /// When a record is due of which the store says `at`. Whoever wrote that may have had another clock, or this one may have
+    /// been set since: nobody waits for longer than a record is ever let wait, and what a person asked for does not wait.
+    fn due(&self, home: usize, reason: ParkedReason, at: Timestamp, now: Now) -> Duration {
+        let longest = match reason {
+            ParkedReason::Manual => Duration::ZERO,
+            ParkedReason::Retry | ParkedReason::Probe => {
+                let retry = &self.route_at(home).retry;
+                let breaker = self.settings.breaker_open.cap;
+                let asked = self.settings.retry_after_max;
+                backoff::longest(retry).max(breaker).max(asked)
+            }
+        };
+        let latest = now.monotonic.saturating_add(longest);
+        now.monotonic_at(at).min(latest)
     }
 
     /// A person asked for another attempt: the owner's index follows the store.

@@ -451,6 +451,11 @@ pub fn asks_for_ledger(actions: &[Action]) -> bool {
         .any(|action| matches!(action, Action::ReadLedger { .. }))
 }
 
+pub fn asks_for_parked(actions: &[Action]) -> bool {
+    let asks = |action: &Action| matches!(action, Action::ReadParked { .. });
+    actions.iter().any(asks)
+}
+
 pub fn sends(actions: &[Action]) -> bool {
     actions
         .iter()

@@ -2,10 +2,11 @@
 //! waits for the answer. More may have been acknowledged meanwhile. Found by the simulation: an older version was sent after
 //! a newer one was acknowledged; a parked record was taken for another of its version, and removed while it was on its way. Nor does a request stand for a record that was read again after it was sent: it may fail.
 
-use relay_core::engine::Action;
 use relay_core::rows::ParkedChange;
 
-use crate::desk::{DUE, Desk, answered, asks_for_ledger, asks_for_partition, reset, sends};
+use crate::desk::{
+    DUE, Desk, answered, asks_for_ledger, asks_for_parked, asks_for_partition, reset, sends,
+};
 
 #[test]
 fn what_was_loaded_for_an_earlier_assignment_is_loaded_again() {
@@ -63,10 +64,7 @@ fn a_parked_record_that_comes_twice_is_one() {
         desk.lose();
         desk.assign();
         let asks = desk.load_with(0, vec![parked.clone()]);
-        assert!(
-            asks.iter()
-                .any(|action| matches!(action, Action::ReadParked { .. }))
-        );
+        assert!(asks_for_parked(&asks));
     }
     assert!(sends(&desk.give_back(1)));
     assert!(!sends(&desk.give_back(1)));

@@ -12,6 +12,7 @@
 //!
 //! At its end everything works again, and everything must arrive (STUCK, LOST). `bin/test sim --seeds N` plays more.
 mod adaptive;
+mod clocks;
 mod company;
 mod configured;
 mod desk;

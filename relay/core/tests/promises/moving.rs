@@ -10,7 +10,9 @@ use relay_core::rows::{
 };
 use relay_core::time::Timestamp;
 
-use crate::desk::{DUE, Desk, answered, asks_for_ledger, reset, sends, versions_sent};
+use crate::desk::{
+    DUE, Desk, answered, asks_for_ledger, asks_for_parked, reset, sends, versions_sent,
+};
 
 /// Partitions before and after. The key of the desk is in the first of three, and in the fourth of five.
 const BEFORE: i32 = 3;
@@ -70,11 +72,6 @@ fn there() -> Vec<Move> {
     }]
 }
 
-fn reads_parked(actions: &[Action]) -> bool {
-    let reads = |action: &Action| matches!(action, Action::ReadParked { .. });
-    actions.iter().any(reads)
-}
-
 #[test]
 fn what_waits_moves_when_the_count_changes_and_is_not_retried_here() {
     for state in [later(), ParkedState::Exhausted] {
@@ -84,7 +81,7 @@ fn what_waits_moves_when_the_count_changes_and_is_not_retried_here() {
         let mut actions = desk.count(AFTER);
         actions.extend(desk.pass(MINUTE));
         assert_eq!(moves(&actions), there());
-        assert!(!reads_parked(&desk.pass(100 * MINUTE)));
+        assert!(!asks_for_parked(&desk.pass(100 * MINUTE)));
     }
 }
 
@@ -97,7 +94,7 @@ fn what_was_parked_under_another_count_moves_before_it_is_read() {
         let mut actions = desk.load_with(0, vec![entry]);
         actions.extend(desk.pass(MINUTE));
         assert_eq!(moves(&actions), there());
-        assert!(!reads_parked(&actions));
+        assert!(!asks_for_parked(&actions));
     }
 }
 
@@ -110,7 +107,7 @@ fn what_a_person_retries_moves_before_it_is_read() {
     let mut actions = desk.step(Event::ManualRetries { entries });
     actions.extend(desk.pass(MINUTE));
     assert_eq!(moves(&actions), there());
-    assert!(!reads_parked(&actions));
+    assert!(!asks_for_parked(&actions));
 }
 
 #[test]
@@ -118,7 +115,7 @@ fn what_was_being_tried_moves_as_soon_as_it_is_kept() {
     for charged_before in [0, 9] {
         let mut desk = owner();
         let entry = parked(&desk, DUE, HERE);
-        assert!(reads_parked(&desk.load_with(0, vec![entry])));
+        assert!(asks_for_parked(&desk.load_with(0, vec![entry])));
         assert!(sends(&desk.give_back_charged(1, charged_before)));
         assert_eq!(moves(&desk.count(AFTER)), []);
         desk.answer(reset());
@@ -129,7 +126,7 @@ fn what_was_being_tried_moves_as_soon_as_it_is_kept() {
         });
         assert_eq!(is_exhausted, charged_before == 9);
         assert_eq!(moves(&actions), there());
-        assert!(!reads_parked(&desk.pass(100 * MINUTE)));
+        assert!(!asks_for_parked(&desk.pass(100 * MINUTE)));
     }
 }
 
@@ -179,7 +176,7 @@ fn what_is_put_back_for_a_newer_version_moves_too() {
     desk.assign();
     desk.count(BEFORE);
     let entry = parked(&desk, DUE, HERE);
-    assert!(reads_parked(&desk.load_with(0, vec![entry])));
+    assert!(asks_for_parked(&desk.load_with(0, vec![entry])));
     desk.count(AFTER);
     desk.read(2);
     let mut actions = desk.give_back(1);
@@ -197,7 +194,7 @@ fn where_the_count_never_changed_another_partitioner_may_decide() {
     desk.count(AFTER);
     let entry = parked(&desk, DUE, home);
     let actions = desk.load_with(0, vec![entry]);
-    assert!(reads_parked(&actions));
+    assert!(asks_for_parked(&actions));
     assert_eq!(moves(&actions), []);
 }
 
@@ -221,7 +218,7 @@ fn the_owner_of_the_keys_partition_finds_it_and_asks_the_ledger_before_it_is_sen
     let (mut desk, entry) = next_owner();
     let held = vec![];
     let entries = vec![entry];
-    assert!(reads_parked(&desk.step(Event::Moved { entries, held })));
+    assert!(asks_for_parked(&desk.step(Event::Moved { entries, held })));
     let actions = desk.give_back(1);
     assert!(asks_for_ledger(&actions) && sends(&actions));
 }
@@ -233,7 +230,7 @@ fn what_the_ledger_holds_a_newer_version_of_ends_when_it_is_found() {
     let held = vec![(id.key_hash, desk.held(2))];
     let entries = vec![entry];
     let mut actions = desk.step(Event::Moved { entries, held });
-    assert!(!reads_parked(&actions));
+    assert!(!asks_for_parked(&actions));
     actions.extend(desk.pass(MINUTE));
     let ends = |action: &Action| match action {
         Action::Flush { rows, .. } => {
@@ -249,7 +246,7 @@ fn what_comes_to_a_partition_that_was_lost_meanwhile_is_its_next_owners() {
     let (mut desk, entry) = next_owner();
     desk.lose();
     let (entries, held) = (vec![entry], vec![]);
-    assert!(!reads_parked(&desk.step(Event::Moved { entries, held })));
+    assert!(!asks_for_parked(&desk.step(Event::Moved { entries, held })));
 }
 
 #[test]
