@@ -311,14 +311,12 @@ impl Engine {
                 self.wait_in_lane(delivery, Turn::At(now.monotonic + wait));
             }
             (Decision::Hold, None) => self.wait_in_lane(delivery, Turn::Ready),
-            (Decision::Divide(company_max), None) => {
-                self.wait_in_lane(
-                    Delivery {
-                        company_max,
-                        ..delivery
-                    },
-                    Turn::Ready,
-                );
+            (Decision::Divide { at_most, after }, None) => {
+                let delivery = Delivery {
+                    company_max: at_most,
+                    ..delivery
+                };
+                self.wait_in_lane(delivery, Turn::after(after, now));
             }
             (Decision::Park(wait), None) => {
                 self.keep(&delivery, parked(ParkedReason::Retry, now, wait), now);
@@ -333,15 +331,15 @@ impl Engine {
                 self.take_over(&delivery, &mut newer.delivery, now);
                 self.wait_in_lane(*newer.delivery, Turn::Ready);
             }
-            (Decision::Divide(_), Some(newer)) if delivery.owner == Owner::Store => {
-                let state = parked(ParkedReason::Retry, now, Duration::ZERO);
+            (Decision::Divide { after, .. }, Some(newer)) if delivery.owner == Owner::Store => {
+                let state = parked(ParkedReason::Retry, now, after);
                 self.park_in_place_of(&delivery, *newer.delivery, state, step);
                 self.drop_idle_lane(key);
             }
-            (Decision::Divide(company_max), Some(mut newer)) => {
+            (Decision::Divide { at_most, after }, Some(mut newer)) => {
                 self.take_over(&delivery, &mut newer.delivery, now);
-                newer.delivery.company_max = company_max;
-                self.wait_in_lane(*newer.delivery, Turn::Ready);
+                newer.delivery.company_max = at_most;
+                self.wait_in_lane(*newer.delivery, Turn::after(after, now));
             }
             (Decision::Park(wait), Some(newer)) => {
                 let state = parked(ParkedReason::Retry, now, wait);

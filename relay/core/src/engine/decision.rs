@@ -53,8 +53,8 @@ pub enum Decision {
     Wait(Duration),
     /// Waits in memory until the breaker lets it through.
     Hold,
-    /// Tried again at once, in a request of at most so many records.
-    Divide(usize),
+    /// Tried again in memory after that long, in a request of at most so many records.
+    Divide { at_most: usize, after: Duration },
     /// Goes to the store, due after that long.
     Park(Duration),
     /// Retries are used up.
@@ -114,12 +114,15 @@ fn divide(
     tally: &mut Tally,
     circumstances: &Circumstances,
 ) -> Decision {
+    let asked = circumstances.retry_after.unwrap_or_default();
     if !circumstances.is_leaving {
-        Decision::Divide(at_most)
+        // What it asks for beyond that it can ask of each alone, which has a budget to be parked by.
+        let after = asked.min(IN_PLACE_WAIT_MAX);
+        Decision::Divide { at_most, after }
     } else if circumstances.is_breaker_closed {
-        park(retry, tally, Duration::ZERO)
+        park(retry, tally, asked)
     } else {
-        Decision::Park(Duration::ZERO)
+        Decision::Park(asked)
     }
 }
 
@@ -194,7 +197,7 @@ mod tests {
                     tally.tries = 0;
                 }
                 Decision::Exhaust => break,
-                Decision::Wait(_) | Decision::Hold | Decision::Divide(_) => {}
+                Decision::Wait(_) | Decision::Hold | Decision::Divide { .. } => {}
             }
         }
         (decisions, tally)
@@ -270,7 +273,7 @@ mod tests {
         let mut decide = |circumstances| after_failure(&retry(), &mut tally, circumstances);
         assert_eq!(decide(&in_company), Decision::Wait(Duration::from_secs(1)));
         assert_eq!(decide(&in_company), Decision::Wait(Duration::from_secs(3)));
-        assert_eq!(decide(&in_company), Decision::Divide(1));
+        assert_eq!(decide(&in_company), divided(1, Duration::ZERO));
         let alone = failing(Fault::Suspect);
         assert_eq!(decide(&alone), Decision::Park(Duration::from_secs(1)));
         assert_eq!((tally.attempts, tally.charged), (4, 1));
@@ -288,9 +291,32 @@ mod tests {
             ..refused
         };
         let mut decide = |circumstances| after_failure(&retry(), &mut tally, circumstances);
-        assert_eq!(decide(&refused), Decision::Divide(4));
+        assert_eq!(decide(&refused), divided(4, Duration::ZERO));
         assert_eq!(decide(&leaving), Decision::Park(Duration::ZERO));
         assert_eq!((tally.attempts, tally.charged), (2, 0));
+    }
+
+    #[test]
+    fn a_refused_batch_that_asks_for_a_pause_is_divided_after_it() {
+        let seconds = Duration::from_secs;
+        for (asked, after) in [(7, 7), (3_600, 30)] {
+            let refused = Circumstances {
+                deliveries: 8,
+                retry_after: Some(seconds(asked)),
+                ..failing(Fault::Shared { at_most: 4 })
+            };
+            let leaving = Circumstances {
+                is_leaving: true,
+                ..refused
+            };
+            let decide = |it| after_failure(&retry(), &mut Tally::default(), it);
+            assert_eq!(decide(&refused), divided(4, seconds(after)));
+            assert_eq!(decide(&leaving), Decision::Park(seconds(asked)));
+        }
+    }
+
+    fn divided(at_most: usize, after: Duration) -> Decision {
+        Decision::Divide { at_most, after }
     }
 
     #[test]

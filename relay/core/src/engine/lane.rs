@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::delivery::{Delivery, Owner, Place};
 use crate::names::KeyHash;
 use crate::rows::Held;
-use crate::time::Timestamp;
+use crate::time::{Now, Timestamp};
 
 /// One key's place in memory. It exists while something of the key is in flight, waits, or is not durable yet.
 #[derive(Debug, Default)]
@@ -101,6 +101,17 @@ pub enum Turn {
     At(Duration),
     /// Nothing.
     Ready,
+}
+
+impl Turn {
+    /// After a wait, if there is one.
+    pub fn after(wait: Duration, now: Now) -> Self {
+        if wait.is_zero() {
+            Self::Ready
+        } else {
+            Self::At(now.monotonic.saturating_add(wait))
+        }
+    }
 }
 
 /// All lanes by key.

@@ -304,7 +304,7 @@ impl Engine {
         let state = match decision {
             Decision::Exhaust => ParkedState::Exhausted,
             Decision::Park(wait) | Decision::Wait(wait) => parked(ParkedReason::Retry, now, wait),
-            Decision::Hold | Decision::Divide(_) => {
+            Decision::Hold | Decision::Divide { .. } => {
                 parked(ParkedReason::Retry, now, Duration::ZERO)
             }
         };

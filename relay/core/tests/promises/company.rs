@@ -54,3 +54,30 @@ fn a_breaker_that_opens_takes_no_attempt_from_a_record_of_the_store() {
     });
     assert_eq!(kept, Some((2, 0)), "{:?}", rows.parked);
 }
+
+#[test]
+fn a_refused_batch_that_asks_for_a_pause_goes_on_in_parts_after_it() {
+    let mut desk = Desk::of(|knobs| knobs.buffer_bytes_max = 1 << 20);
+    desk.configure(|settings| {
+        settings.route.batch = Some(Batching {
+            records_max: 2,
+            wait_max: Duration::from_secs(1),
+            bytes_max: 1 << 20,
+        });
+    });
+    desk.produce_key("one");
+    desk.produce_key("two");
+    desk.assign();
+    desk.load(0);
+    desk.read(1);
+    assert!(sends(&desk.read(2)), "both together");
+    let mut conflict = answered(409);
+    if let End::Answered(answer) = &mut conflict {
+        answer.headers.push(("retry-after".into(), "8".into()));
+    }
+    assert!(!sends(&desk.answer(conflict)));
+    assert!(!sends(&desk.pass(Duration::from_secs(7))));
+    let sent = desk.pass(Duration::from_secs(1));
+    let is_request = |action: &&Action| matches!(action, Action::Send { .. });
+    assert_eq!(sent.iter().filter(is_request).count(), 2);
+}
