@@ -22,8 +22,8 @@ const STEP: u64 = 100_000;
 /// A relay that delivers nothing for so long has stopped.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// So often two builds work off the records, each of them.
-const ROUNDS: usize = 3;
+/// So often two builds work off the records, each of them: as often first as second.
+const ROUNDS: usize = 6;
 
 /// With `batch`, so many records may share a request. With `against`, that build of the relay takes turns with `relay`
 /// on the same records.
@@ -51,7 +51,7 @@ pub fn run(
     let defaults = defaults_of(against)?;
     let (mut now, mut before) = (Vec::new(), Vec::new());
     for round in 0..ROUNDS {
-        // The first of two has another machine than the second, so each is first in turn.
+        // The first of two has another machine than the second.
         if round % 2 == 0 {
             before.push(load.play(against, Some(&defaults))?);
         }
@@ -60,13 +60,18 @@ pub fn run(
             before.push(load.play(against, Some(&defaults))?);
         }
     }
+    let ratios = now
+        .iter()
+        .zip(&before)
+        .map(|(now, before)| load.cpu_us_per_record(now) / load.cpu_us_per_record(before));
+    let ratio = median(ratios.collect());
     let name_before = ["relay, before", "relay_batch, before"][usize::from(batch.is_some())];
     let before = load.report(name_before, &before);
     let mut now = load.report(name, &now);
     now.against = Some(Baseline {
         name: before.name,
         value: before.value,
-        ratio: now.value / before.value,
+        ratio,
     });
     Ok(vec![before, now])
 }
@@ -133,12 +138,14 @@ impl Load {
         })
     }
 
+    fn cpu_us_per_record(&self, round: &Round) -> f64 {
+        let last = round.moments[round.moments.len() - 1];
+        last.cpu_us_per_record(&round.moments[0], self.records)
+    }
+
     fn report(&self, name: &'static str, rounds: &[Round]) -> Report {
         let ends = |round: &Round| (round.moments[0], round.moments[round.moments.len() - 1]);
-        let cpu = |round: &Round| {
-            let (first, last) = ends(round);
-            last.cpu_us_per_record(&first, self.records)
-        };
+        let cpu = |round: &Round| self.cpu_us_per_record(round);
         let rate = |round: &Round| {
             let (first, last) = ends(round);
             last.records_per_second(&first, self.records)
@@ -266,6 +273,13 @@ fn measure_floor(request: &[u8], records: u64) -> anyhow::Result<f64> {
 pub fn head_length(request: &[u8]) -> anyhow::Result<usize> {
     let end = request.windows(4).position(|window| window == b"\r\n\r\n");
     Ok(end.context("a request without an end of its head")? + 4)
+}
+
+/// The middle of an even number of values: a round beside which something else ran does not move it.
+fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    let middle = values.len() / 2;
+    f64::midpoint(values[middle - 1], values[middle])
 }
 
 fn mean(values: impl ExactSizeIterator<Item = f64>) -> f64 {

@@ -30,7 +30,7 @@ pub struct Report {
 pub struct Baseline {
     pub name: &'static str,
     pub value: f64,
-    /// `value` of the result / `value` of this.
+    /// `value` of the result / `value` of this; of another build the median of those of all rounds.
     pub ratio: f64,
 }
 
