@@ -5,10 +5,12 @@
 //! - [`drained`]: no request of one who gave a partition up while the next one has it
 //! - [`rows`]: the consumer holds of each key what was published last
 //! - [`ends`]: a relay that ended by itself did so because of an outage, and said so
+//! - [`enough`]: and enough happened for that to mean something
 //! - [`attempts`]: requests, the log and the store count the same attempts, and never more than the budget
 pub mod attempts;
 pub mod drained;
 pub mod ends;
+pub mod enough;
 pub mod lost;
 pub mod order;
 pub mod rows;

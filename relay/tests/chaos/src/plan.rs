@@ -84,7 +84,7 @@ impl Plan {
         Self {
             relays: RELAYS
                 .iter()
-                .map(|name| track(name).draw(1..7, relay_fault))
+                .map(|name| track(name).draw(0..4, relay_fault))
                 .collect(),
             kafka: track("kafka").draw(18..40, |dice| outage(dice, 0..5)),
             postgres: track("postgres").draw(12..30, |dice| outage(dice, 0..6)),

@@ -11,7 +11,7 @@ use relay_test_support::wait::wait_until;
 use tempfile::TempDir;
 
 use crate::PATIENCE;
-use crate::checks::{attempts, drained, ends, lost, order, rows};
+use crate::checks::{attempts, drained, ends, enough, lost, order, rows};
 use crate::destination::Destination;
 use crate::eras::Eras;
 use crate::evidence::{Evidence, Sent, logged, undelivered};
@@ -123,7 +123,7 @@ impl Stage {
             report.rows.extend(wrong);
             report.rows.extend(destination.consumer.wrong());
         }
-        judge(&evidence, watch, &mut report);
+        judge(&evidence, watch, lasting, &mut report);
         if !report.is_good() {
             keep_outputs(&relays);
         }
@@ -231,7 +231,7 @@ impl Stage {
 }
 
 /// The checks that want everything to be over, and the counts.
-fn judge(evidence: &Evidence, watch: Watch, report: &mut Report) {
+fn judge(evidence: &Evidence, watch: Watch, lasting: Duration, report: &mut Report) {
     report.rows.extend(rows::never_published(evidence));
     report.order = order::too_old(evidence);
     report.order.extend(order::overlapping(evidence));
@@ -240,6 +240,9 @@ fn judge(evidence: &Evidence, watch: Watch, report: &mut Report) {
     report.attempts.extend(wrong);
     report.attempts.extend(attempts::unlogged(evidence));
     report.failures.extend(ends::unexplained(evidence));
+    report
+        .failures
+        .extend(enough::too_little(evidence, lasting));
     report.counts.extend([
         count_lives(&evidence.lives),
         count_requests(evidence, repeats),
