@@ -7,7 +7,7 @@ RSpec.describe "bin/test" do
   it "lists one suite a line" do
     suites = Script.run("bin/test", "--list").output.lines.map { |line| line.split.first }
 
-    expect(suites).to eq(%w[lint scripts core relay chaos gem rails e2e sim])
+    expect(suites).to eq(%w[lint scripts core relay chaos gem rails e2e sim mutations])
   end
 
   it "names the nearest suite for one it does not know, and runs nothing" do
@@ -41,6 +41,12 @@ RSpec.describe "bin/test" do
     expect(Script.run("bin/test", "core", "--seeds", "3")).to have_attributes(exit_code: 2, errors: /for the suite sim/)
     expect(Script.run("bin/test", "chaos", "--seeds", "3")).to have_attributes(exit_code: 2, errors: /for the suite sim alone/)
     expect(Script.run("bin/test", "sim", "--seconds", "3")).to have_attributes(exit_code: 2, errors: /for the suite chaos alone/)
+  end
+
+  it "says when no mutation has the name that is asked for" do
+    said = Script.run("bin/test", "mutations", "--", "no such")
+
+    expect(said).to have_attributes(exit_code: 1, output: /mutations: none is named by no such/)
   end
 
   describe "the services" do

@@ -1,4 +1,4 @@
-//! Inputs drawn from a corpus by a seed, for the stable compiler, which has no libFuzzer.
+//! Inputs drawn from a corpus by a seed, where libFuzzer is not at hand.
 
 use std::path::Path;
 

@@ -1,5 +1,5 @@
-//! The fuzz targets of `relay/core/fuzz` on the stable compiler: their corpora, and inputs drawn from them. libFuzzer,
-//! guided by coverage, goes further: `cargo +nightly fuzz run decoder`.
+//! The fuzz targets of `relay/core/fuzz`, fed with their corpora, and with inputs drawn from them. libFuzzer, guided by
+//! coverage, goes further: `cargo fuzz run decoder`.
 #[path = "../../fuzz/src/answers.rs"]
 mod answers;
 #[path = "../../fuzz/src/decoder.rs"]
