@@ -145,7 +145,10 @@ mod tests {
         for code in ["22021", "23514", "54000"] {
             assert!(is_postgres_refusal(code), "{code}");
         }
-        for code in ["40P01", "42P01", "53300", "55P03", "57014", "57P01"] {
+        // 25006 is what a server that was made read-only says.
+        for code in [
+            "25006", "40P01", "42P01", "53300", "55P03", "57014", "57P01",
+        ] {
             assert!(!is_postgres_refusal(code), "{code}");
         }
         // SQLITE_CONSTRAINT_CHECK, SQLITE_CONSTRAINT_DATATYPE, SQLITE_TOOBIG

@@ -157,11 +157,12 @@ impl PostgresStore {
 #[async_trait]
 impl Transact for PostgresStore {
     async fn write(&self, batch: &Batch) -> Result<(), StoreError> {
-        let knew_ranges = self.known_ranges().is_some();
+        let knew_something = self.known_ranges().is_some() || self.streams.are_known();
         match self.write_on_lease(batch).await {
-            Err(error) if error.is_refusal() && knew_ranges => {
-                // A partition may have gone since they were read.
+            Err(error) if error.is_refusal() && knew_something => {
+                // A partition may have gone since they were read, or a stream with the primary that knew it.
                 *self.known_ranges() = None;
+                self.streams.forget();
                 self.write_on_lease(batch).await
             }
             answer => answer,

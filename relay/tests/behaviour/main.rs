@@ -19,6 +19,7 @@ mod requests;
 mod retention;
 mod secrets;
 mod store;
+mod store_failover;
 mod strays;
 mod token;
 mod topic_policies;

@@ -148,7 +148,7 @@ impl Drop for Database {
     }
 }
 
-fn settings(url: String) -> Open {
+pub fn settings(url: String) -> Open {
     Open {
         url,
         connections_max: 4,

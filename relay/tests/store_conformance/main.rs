@@ -6,6 +6,7 @@ mod rows;
 
 mod admin;
 mod broken_off;
+mod failover;
 mod keeping;
 mod migrating;
 mod moving;

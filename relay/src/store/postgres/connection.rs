@@ -1,5 +1,6 @@
-//! Connections to Postgres, pooled and single.
+//! Connections to Postgres, pooled and single: to a server that takes writes, or none.
 
+use std::io;
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -19,6 +20,9 @@ const SERVER_LIMITS: &str = "set statement_timeout = '25s'; set lock_timeout = '
 
 /// What the URL says.
 pub(super) fn options(url: &str) -> Result<PgConnectOptions, StoreError> {
+    if names_several_servers(url) {
+        return Err(StoreError::Url(SEVERAL_SERVERS.into()));
+    }
     let options = PgConnectOptions::from_str(url).map_err(|e| StoreError::Url(e.to_string()))?;
     Ok(options
         .application_name("replicates-relay")
@@ -26,13 +30,37 @@ pub(super) fn options(url: &str) -> Result<PgConnectOptions, StoreError> {
         .disable_statement_logging())
 }
 
-/// A pool that connects when it is first used.
+/// What a failover leaves behind an address for a while: a server that is not the primary, or is no more. It would answer what
+/// it knows, which may be old: then a record would be sent again, or one in the wrong order.
+const TAKES_NO_WRITES: &str = "the server takes no writes: it is a standby, or was made read-only";
+
+/// libpq would try them in turn; sqlx takes them for one name.
+const SEVERAL_SERVERS: &str =
+    "it names several servers; write one address, which leads to whichever is the primary";
+
+fn names_several_servers(url: &str) -> bool {
+    let address = url.split_once("://").map_or(url, |(_, rest)| rest);
+    // A password may hold everything but the "@" that ends it.
+    let hosts = address.rsplit_once('@').map_or(address, |(_, rest)| rest);
+    let hosts = hosts.split(['/', '?']).next().unwrap_or_default();
+    hosts.contains(',')
+}
+
+/// A pool that connects when it is first used. Each connection is looked at before it is used, as sqlx would by itself, only
+/// that it has to be of use for writing, too: the server behind it may have lost its place.
 pub(super) fn pool(options: &PgConnectOptions, connections_max: u32) -> PgPool {
     PgPoolOptions::new()
         .max_connections(connections_max)
         .acquire_timeout(CONNECT_LIMIT)
         .after_connect(|connection, _| {
-            Box::pin(async move { run(connection, SERVER_LIMITS).await })
+            Box::pin(async move {
+                run(connection, SERVER_LIMITS).await?;
+                require_writable(connection).await
+            })
+        })
+        .test_before_acquire(false)
+        .before_acquire(|connection, _| {
+            Box::pin(async move { require_writable(connection).await.map(|()| true) })
         })
         .connect_lazy_with(options.clone())
 }
@@ -53,7 +81,11 @@ impl PostgresStore {
 
     /// A connection outside the pool, without limits: for work that takes its time.
     pub(super) async fn connect(&self, doing: &'static str) -> Result<PgConnection, StoreError> {
-        let connecting = PgConnection::connect_with(&self.options);
+        let connecting = async {
+            let mut connection = PgConnection::connect_with(&self.options).await?;
+            require_writable(&mut connection).await?;
+            Ok(connection)
+        };
         match tokio::time::timeout(CONNECT_LIMIT, connecting).await {
             Ok(answer) => answer.map_err(|source| unavailable(doing, source)),
             Err(_) => Err(StoreError::TimedOut {
@@ -62,6 +94,18 @@ impl PostgresStore {
             }),
         }
     }
+}
+
+/// One round trip.
+async fn require_writable(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
+    let is_read_only = sqlx::query_scalar("select current_setting('transaction_read_only')::bool");
+    if is_read_only.fetch_one(connection).await? {
+        return Err(sqlx::Error::Io(io::Error::new(
+            io::ErrorKind::ReadOnlyFilesystem,
+            TAKES_NO_WRITES,
+        )));
+    }
+    Ok(())
 }
 
 /// Runs statements that take no parameters and answer nothing; several may be separated by semicolons.

@@ -11,13 +11,22 @@ use sqlx::PgConnection;
 use crate::store::reduce;
 use crate::store::undelivered::NotedCount;
 
-/// Numbers already known to this replica; they never change.
+/// Numbers already known to this replica; they never change, but a failover may lose one.
 #[derive(Debug, Default)]
 pub(super) struct Streams(Mutex<HashMap<Stream, i32>>);
 
 impl Streams {
     fn known(&self, stream: &Stream) -> Option<i32> {
         self.lock().get(stream).copied()
+    }
+
+    /// They are looked up again.
+    pub(super) fn forget(&self) {
+        self.lock().clear();
+    }
+
+    pub(super) fn are_known(&self) -> bool {
+        !self.lock().is_empty()
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<Stream, i32>> {

@@ -2,7 +2,7 @@
 
 use std::str::FromStr;
 
-use sqlx::postgres::{PgConnectOptions, PgConnection};
+use sqlx::postgres::PgConnectOptions;
 use sqlx::{ConnectOptions, Connection, Row, ValueRef};
 
 use crate::services::services;
@@ -48,25 +48,12 @@ impl Database {
     /// # Errors
     /// What the server, or its absence, says.
     pub fn rows_unless_down(&self, sql: &str) -> Result<Vec<Vec<Option<String>>>, sqlx::Error> {
-        block_on(async || {
-            let mut connection = PgConnectOptions::from_str(&self.url)?.connect().await?;
-            let found = sqlx::raw_sql(sql).fetch_all(&mut connection).await?;
-            connection.close().await?;
-            Ok(found.iter().map(texts).collect())
-        })
+        run(&self.url, sql)
     }
 
     /// The only value of a query: `select count(*) …`.
     pub fn number(&self, sql: &str) -> i64 {
-        let rows = self.rows(sql);
-        let value = rows
-            .first()
-            .and_then(|row| row.first())
-            .and_then(Option::as_ref);
-        let value = value.unwrap_or_else(|| panic!("no value: {sql}"));
-        value
-            .parse()
-            .unwrap_or_else(|_| panic!("{value:?} is not a number: {sql}"))
+        number(&self.url, sql)
     }
 }
 
@@ -78,19 +65,30 @@ impl Drop for Database {
 }
 
 fn execute(url: &str, sql: &str) {
-    block_on(async || {
-        let mut connection = connect(url).await;
-        sqlx::raw_sql(sql).execute(&mut connection).await.unwrap();
-        connection.close().await.unwrap();
-    });
+    run(url, sql).unwrap();
 }
 
-async fn connect(url: &str) -> PgConnection {
-    PgConnectOptions::from_str(url)
-        .unwrap()
-        .connect()
-        .await
-        .unwrap()
+/// Runs statements on a connection of their own; the rows they answer, every value as the text psql would show.
+pub(crate) fn run(url: &str, sql: &str) -> Result<Vec<Vec<Option<String>>>, sqlx::Error> {
+    block_on(async || {
+        let mut connection = PgConnectOptions::from_str(url)?.connect().await?;
+        let found = sqlx::raw_sql(sql).fetch_all(&mut connection).await?;
+        connection.close().await?;
+        Ok(found.iter().map(texts).collect())
+    })
+}
+
+/// The only value of a query.
+pub(crate) fn number(url: &str, sql: &str) -> i64 {
+    let rows = run(url, sql).unwrap();
+    let value = rows
+        .first()
+        .and_then(|row| row.first())
+        .and_then(Option::as_ref);
+    let value = value.unwrap_or_else(|| panic!("no value: {sql}"));
+    value
+        .parse()
+        .unwrap_or_else(|_| panic!("{value:?} is not a number: {sql}"))
 }
 
 fn texts(row: &sqlx::postgres::PgRow) -> Vec<Option<String>> {

@@ -5,6 +5,7 @@
 //! - [`scene`]: names of its own for one test: topics, groups, a database
 //! - [`kafka`], [`record`]: topics, and records as the gem publishes them
 //! - [`database`]: a fresh PostgreSQL database
+//! - [`postgres_pair`]: a PostgreSQL server of the test's own with a standby, behind one address
 //! - [`relay`]: the real relay as a process, with a configuration written for it
 //!
 //! Beside it:
@@ -19,6 +20,7 @@ pub mod history;
 pub mod kafka;
 pub mod lives;
 pub mod port;
+pub mod postgres_pair;
 pub mod raw_server;
 pub mod record;
 pub mod relay;

@@ -1,7 +1,7 @@
 //! A cable between a client and a server, which can be held or cut.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::thread;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -26,6 +26,7 @@ pub enum Flow {
 /// A TCP proxy on a loopback port.
 pub struct TcpProxy {
     address: SocketAddr,
+    upstream: Arc<Mutex<SocketAddr>>,
     flow: Arc<watch::Sender<Flow>>,
 }
 
@@ -36,12 +37,15 @@ impl TcpProxy {
         listener.set_nonblocking(true).unwrap();
         let address = listener.local_addr().unwrap();
         let (flow, flowing) = watch::channel(Flow::Pass);
+        let upstream = Arc::new(Mutex::new(upstream));
+        let target = upstream.clone();
         thread::spawn(move || {
             let runtime = Builder::new_current_thread().enable_all().build().unwrap();
-            runtime.block_on(accept(listener, upstream, flowing));
+            runtime.block_on(accept(listener, target, flowing));
         });
         Self {
             address,
+            upstream,
             flow: Arc::new(flow),
         }
     }
@@ -66,6 +70,11 @@ impl TcpProxy {
         format!("{scheme}://{user}{}/{path}", self.address)
     }
 
+    /// Whoever connects from now on reaches another server; connections that there are stay.
+    pub fn lead_to(&self, upstream: SocketAddr) {
+        *self.upstream.lock().unwrap() = upstream;
+    }
+
     pub fn set(&self, flow: Flow) {
         self.flow.send_replace(flow);
     }
@@ -74,7 +83,7 @@ impl TcpProxy {
 /// Ends with the proxy: then nobody can set its flow any more.
 async fn accept(
     listener: std::net::TcpListener,
-    upstream: SocketAddr,
+    upstream: Arc<Mutex<SocketAddr>>,
     mut flow: watch::Receiver<Flow>,
 ) {
     let listener = TcpListener::from_std(listener).unwrap();
@@ -82,7 +91,8 @@ async fn accept(
         tokio::select! {
             accepted = listener.accept() => {
                 let (client, _) = accepted.unwrap();
-                tokio::spawn(connect(client, upstream, flow.clone()));
+                let server = *upstream.lock().unwrap();
+                tokio::spawn(connect(client, server, flow.clone()));
             }
             changed = flow.changed() => if changed.is_err() { return },
         }
