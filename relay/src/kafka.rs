@@ -9,6 +9,7 @@
 //! - [`policies`]: how topics keep their records
 //! - [`start`]: where a group that never had offsets begins
 //! - [`strays`]: partitions that nobody owns
+//! - `topics`: which of them are a destination's
 //! - [`unread`]: the oldest records that a group has not read, for people
 //!
 //! Three rules keep the promises here. A partition that is wanted back is given up only when it has been drained:
@@ -23,6 +24,7 @@ mod policies;
 mod recent;
 mod start;
 mod strays;
+mod topics;
 mod unread;
 
 use rdkafka::error::KafkaError;

@@ -9,7 +9,7 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{BorrowedMessage, Headers};
 use rdkafka::{Message, Offset, TopicPartitionList};
 use relay_core::engine::KafkaRecord;
-use relay_core::names::{Coordinates, Partition, Stream};
+use relay_core::names::{Coordinates, Partition};
 use relay_core::settings::{Destination, Start};
 use relay_core::time::Timestamp;
 use tokio::sync::Notify;
@@ -19,6 +19,7 @@ use super::KafkaFailure;
 use super::client::client;
 use super::group::{Change, Group};
 use super::start;
+use super::topics::{TopicsOf, pattern};
 use crate::config::Kafka;
 
 /// Records of one burst: between bursts requests leave and answers are taken in.
@@ -321,46 +322,6 @@ impl Drop for Consumer {
             warn!(group = self.group, %error, "cannot give up partitions");
         }
     }
-}
-
-/// Which topics are a destination's.
-pub(super) struct TopicsOf {
-    prefix: String,
-    destination: Arc<str>,
-    /// Empty means any.
-    sources: Vec<String>,
-}
-
-impl TopicsOf {
-    pub(super) fn new(kafka: &Kafka, destination: &Destination) -> Self {
-        Self {
-            prefix: kafka.topic_prefix.clone(),
-            destination: destination.name.clone(),
-            sources: destination.sources.clone(),
-        }
-    }
-
-    pub(super) fn has(&self, topic: &str) -> bool {
-        let stream = Stream::of_topic(topic, &self.prefix, &self.destination);
-        let is_allowed = |source: &str| {
-            self.sources.is_empty() || self.sources.iter().any(|allowed| allowed == source)
-        };
-        stream.is_some_and(|stream| is_allowed(&stream.source))
-    }
-}
-
-/// The topics of a destination: any of its sources, any model.
-pub(super) fn pattern(prefix: &str, destination: &Destination) -> String {
-    let sources = if destination.sources.is_empty() {
-        "[a-z][a-z0-9_-]*".to_owned()
-    } else {
-        format!("({})", destination.sources.join("|"))
-    };
-    let prefix = prefix.replace('.', "\\.");
-    format!(
-        "^{prefix}{sources}\\.{}\\.[A-Za-z][A-Za-z0-9_-]*$",
-        destination.name
-    )
 }
 
 pub(super) fn read_message(

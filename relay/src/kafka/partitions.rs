@@ -10,7 +10,7 @@ use rdkafka::metadata::MetadataTopic;
 use tokio::sync::mpsc;
 use tracing::warn;
 
-use super::consumer::TopicsOf;
+use super::topics::TopicsOf;
 use crate::config::Kafka;
 use crate::current::{self, Current, Reader};
 

@@ -11,7 +11,7 @@ use rdkafka::error::KafkaError;
 use tokio::sync::mpsc;
 use tracing::warn;
 
-use super::consumer::TopicsOf;
+use super::topics::TopicsOf;
 use crate::config::Kafka;
 use crate::current::{self, Reader};
 

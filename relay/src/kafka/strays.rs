@@ -19,7 +19,7 @@ use relay_core::names::Partition;
 use relay_core::settings::Destination;
 use tracing::{debug, warn};
 
-use super::consumer::{TopicsOf, pattern};
+use super::topics::{TopicsOf, pattern};
 use crate::config::Kafka;
 use crate::current::Reader;
 

@@ -10,7 +10,7 @@ use relay_core::names::Partition;
 use relay_core::settings::{Destination, Start};
 use relay_core::time::Timestamp;
 
-use super::consumer::TopicsOf;
+use super::topics::TopicsOf;
 use crate::config::Kafka;
 
 /// The longest wait for one answer of the brokers.
