@@ -2,9 +2,11 @@
 
 use std::time::Duration;
 
+use relay_core::engine::fetching::Hold;
 use relay_core::engine::{Action, Event};
 
 use crate::desk::{DUE, Desk, answered, sends};
+use crate::world::settings::FLUSH_ROWS;
 
 #[test]
 fn a_held_partition_reads_until_it_has_a_record_whose_age_is_its_lag() {
@@ -45,6 +47,32 @@ fn what_waits_for_a_retry_is_as_late_as_it_was_committed_however_late_it_was_tri
     desk.assign();
     desk.load_with(0, vec![parked.clone()]);
     assert_eq!(desk.view().oldest_parked, Some(parked.first_failed_at));
+}
+
+#[test]
+fn nothing_more_is_sent_while_what_came_of_ten_batches_waits_for_the_store() {
+    const KEYS: usize = 100;
+    let mut desk = Desk::of(|knobs| {
+        knobs.buffer_bytes_max = 1 << 20;
+        knobs.concurrency = 1;
+    });
+    for key in 0..KEYS {
+        desk.produce_key(&format!("key-{key}"));
+    }
+    desk.assign();
+    desk.load(0);
+    for version in 1..=KEYS {
+        desk.read(version);
+    }
+    let mut sent = 0;
+    while desk.view().in_flight > 0 {
+        sent += 1;
+        desk.answer(answered(200));
+    }
+    assert_eq!(sent, 10 * FLUSH_ROWS);
+    assert_eq!(desk.hold(), Some(Hold::Store));
+    assert!(!sends(&desk.pass(Duration::from_secs(60))));
+    assert!(sends(&desk.step(Event::Flushed { batch: 1 })), "it is back");
 }
 
 #[test]

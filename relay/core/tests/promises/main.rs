@@ -20,6 +20,7 @@ mod gaps;
 mod held;
 mod late_answers;
 mod moving;
+mod poison;
 mod rate;
 mod seeds;
 mod unchanged;
