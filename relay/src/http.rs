@@ -12,7 +12,7 @@
 //! - [`lines`], [`line`]: the connections that servers of HTTP/2 let many requests share
 //! - [`message`]: what a request is to hyper, and how its answer is read
 //! - [`tokens`]: what some requests must carry, and where it is asked for
-//! - [`target`], [`reach`], [`tls`], [`dial`]: where to connect, whether that is allowed, and how
+//! - [`target`], [`names`], [`reach`], [`tls`], [`dial`]: where to connect, whether that is allowed, and how
 //! - [`failure`]: what went wrong, in one word and one line
 mod connection;
 mod deadline;
@@ -22,6 +22,7 @@ mod hub;
 mod line;
 mod lines;
 mod message;
+mod names;
 mod pool;
 mod reach;
 pub(crate) mod target;
@@ -39,6 +40,7 @@ use tokio::sync::mpsc;
 
 use crate::lease::{Lease, Term};
 
+pub use names::{Names, SystemNames};
 pub use reach::{Reach, Reaches};
 pub use target::{UrlError, check_url};
 
@@ -61,7 +63,12 @@ pub struct Limits {
     pub response_bytes_max: usize,
     /// Most connections, idle ones included.
     pub concurrency: usize,
+    /// No request begins on a connection that has been open for longer: the name of its server may lead elsewhere by now.
+    pub age_max: Duration,
 }
+
+/// For how long a server that a name has left still gets requests.
+const AGE_MAX: Duration = Duration::from_secs(60);
 
 impl From<&settings::Destination> for Limits {
     fn from(destination: &settings::Destination) -> Self {
@@ -69,6 +76,7 @@ impl From<&settings::Destination> for Limits {
             connect_timeout: destination.connect_timeout,
             response_bytes_max: destination.response_bytes_max,
             concurrency: destination.concurrency,
+            age_max: AGE_MAX,
         }
     }
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use relay_core::exchange::ErrorClass;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::{TcpStream, lookup_host};
+use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout, timeout_at};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
@@ -48,7 +48,7 @@ pub async fn dial(
     protocols: Protocols,
 ) -> Result<Socket, Failure> {
     let deadline = Instant::now() + limit;
-    let addresses = look_up(origin, limit, deadline).await?;
+    let addresses = look_up(origin, limit, reach, deadline).await?;
     // What is judged here is what is dialled: the name is not looked up again.
     let addresses = reach.admit(&origin.host, addresses)?;
     let tcp = connect(&addresses, limit, deadline).await?;
@@ -73,18 +73,14 @@ pub async fn dial(
 async fn look_up(
     origin: &Origin,
     limit: Duration,
+    reach: &Reach,
     deadline: Instant,
 ) -> Result<Vec<SocketAddr>, Failure> {
     let host = &origin.host;
     let failure = |text: String| Failure::new(ErrorClass::Dns, format!("{host}: {text}"));
-    match timeout_at(deadline, lookup_host((host.as_str(), origin.port))).await {
-        Ok(Ok(addresses)) => {
-            let addresses: Vec<_> = addresses.collect();
-            if addresses.is_empty() {
-                return Err(failure("has no address".into()));
-            }
-            Ok(addresses)
-        }
+    match timeout_at(deadline, reach.names.find(host, origin.port)).await {
+        Ok(Ok(addresses)) if addresses.is_empty() => Err(failure("has no address".into())),
+        Ok(Ok(addresses)) => Ok(addresses),
         Ok(Err(error)) => Err(failure(error.to_string().to_lowercase())),
         Err(_) => Err(failure(format!("looking it up took longer than {limit:?}"))),
     }

@@ -15,9 +15,6 @@ use super::line::{Line, Place};
 use super::reach::Reach;
 use super::target::Origin;
 
-/// No request begins on a connection that has been open for longer: the name of its server may lead elsewhere by now.
-pub const AGE_MAX: Duration = Duration::from_secs(60);
-
 /// A connection for a request.
 pub enum Way {
     /// A place among others.
@@ -26,8 +23,9 @@ pub enum Way {
     Own(Box<Connection>),
 }
 
-#[derive(Default)]
 pub struct Lines {
+    /// No request begins on one that has been open for longer.
+    age_max: Duration,
     state: RefCell<State>,
 }
 
@@ -51,6 +49,13 @@ enum Step {
 }
 
 impl Lines {
+    pub fn new(age_max: Duration) -> Self {
+        Self {
+            age_max,
+            state: RefCell::default(),
+        }
+    }
+
     /// A place on a connection that is open.
     pub fn place(&self, origin: &Rc<Origin>, now: Instant) -> Option<Place> {
         let state = &mut *self.state.borrow_mut();
@@ -61,7 +66,7 @@ impl Lines {
         let is_dialled = state.dialled.iter().any(|(other, _)| other == origin);
         let serves = |line: &&Rc<Line>| {
             // While its successor is being dialled, an old one serves a little longer.
-            let is_young = line.age(now) < AGE_MAX || is_dialled;
+            let is_young = line.age(now) < self.age_max || is_dialled;
             line.origin == *origin && is_young && line.has_room()
         };
         state.lines.iter().find(serves).map(Line::take_place)
@@ -153,7 +158,7 @@ impl Lines {
         let now = Instant::now();
         state
             .lines
-            .retain(|old| old.origin != *origin || old.age(now) < AGE_MAX);
+            .retain(|old| old.origin != *origin || old.age(now) < self.age_max);
         state.lines.push(line);
         Ok(Way::Place(place))
     }
@@ -178,6 +183,7 @@ mod tests {
     use tokio::net::{TcpListener, TcpStream};
     use tokio::task::LocalSet;
 
+    use super::super::AGE_MAX;
     use super::super::dial::Socket;
     use super::super::target::Target;
     use super::*;
@@ -190,7 +196,7 @@ mod tests {
         let scene = async {
             let socket = TcpStream::connect(address).await.unwrap();
             let line = Line::open(Socket::Plain(socket), origin.clone(), || ()).await;
-            let lines = Lines::default();
+            let lines = Lines::new(AGE_MAX);
             lines.state.borrow_mut().lines.push(Rc::new(line.unwrap()));
             let now = Instant::now();
             let later = now + AGE_MAX + Duration::from_secs(1);
@@ -207,7 +213,7 @@ mod tests {
     #[tokio::test]
     async fn whoever_needs_a_connection_waits_for_the_one_that_is_dialled() {
         let origin = Target::parse("https://a.example/").unwrap().origin;
-        let lines = Lines::default();
+        let lines = Lines::new(AGE_MAX);
         let Step::Dial(_told) = lines.step(&origin) else {
             panic!("nobody dials yet")
         };

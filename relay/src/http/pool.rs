@@ -51,7 +51,7 @@ impl Pool {
             limits: endpoint.limits,
             reach: endpoint.reach,
             tokens: Tokens::default(),
-            lines: Lines::default(),
+            lines: Lines::new(endpoint.limits.age_max),
             state: RefCell::default(),
             is_closed: Cell::new(false),
         }

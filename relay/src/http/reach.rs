@@ -10,6 +10,7 @@ use relay_core::settings::{Destination, Tls};
 use rustls::{ClientConfig, RootCertStore};
 
 use super::failure::Failure;
+use super::names::{Names, SystemNames};
 use super::tls;
 
 /// What dialling for one destination depends on.
@@ -18,6 +19,7 @@ pub struct Reach {
     /// None for a server that a person named on the command line.
     pub egress: Option<Egress>,
     pub tls: Arc<ClientConfig>,
+    pub names: Arc<dyn Names>,
 }
 
 /// Makes what each destination needs; what they share is read once.
@@ -52,6 +54,7 @@ impl Reaches {
         Reach {
             egress: None,
             tls: self.shared.clone(),
+            names: Arc::new(SystemNames),
         }
     }
 
@@ -69,6 +72,7 @@ impl Reaches {
         Ok(Reach {
             egress: Some(destination.egress.clone()),
             tls,
+            names: Arc::new(SystemNames),
         })
     }
 }

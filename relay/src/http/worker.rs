@@ -14,7 +14,7 @@ use super::deadline::Deadline;
 use super::dial::{Protocols, dial};
 use super::failure::Failure;
 use super::hub::Outbox;
-use super::lines::{AGE_MAX, Way};
+use super::lines::Way;
 use super::message::Sent;
 use super::pool::{Order, Pool, Work};
 use super::target::{Origin, Target};
@@ -106,7 +106,9 @@ impl Worker {
         timings: &mut Timings,
     ) -> Result<End, Failure> {
         let kept = self.kept.take();
-        if let Some(kept) = kept.and_then(|kept| kept.connection_to(&target.origin)) {
+        let kept = kept.and_then(|kept| kept.connection_to(&target.origin));
+        // Where its server's name has led for so long may be the wrong place by now.
+        if let Some(kept) = kept.filter(|kept| kept.age(started) < self.pool.limits.age_max) {
             // One turn of the event loop, so that a close which has arrived by now is seen before anything is written.
             tokio::task::yield_now().await;
             let way = Way::Own(kept);
@@ -181,8 +183,7 @@ impl Worker {
                 let sent = connection
                     .exchange(request, target, deadline, bytes_max)
                     .await;
-                let is_young = connection.age(started) < AGE_MAX;
-                let may_keep = is_young && matches!(sent, Sent::Answered { .. });
+                let may_keep = matches!(sent, Sent::Answered { .. });
                 if may_keep && connection.is_reusable().await {
                     self.kept = Some(Kept::Connection(connection));
                 }

@@ -1,14 +1,18 @@
 //! The edge as a test holds it: requests go in, finished ones come out, and no wait is endless.
 
-use std::sync::Arc;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use async_trait::async_trait;
 use relay_core::egress::{Egress, Loopback};
 use relay_core::exchange::{Answer, End, ErrorClass, Exchange, HttpRequest, Timings};
 use relay_core::settings::Method;
 use replicates_relay::clock::Clock;
 use replicates_relay::http::{
-    self, Endpoint, Finished, HttpHandle, Job, Limits, Message, Reach, tls,
+    self, Endpoint, Finished, HttpHandle, Job, Limits, Message, Names, Reach, SystemNames, tls,
 };
 use replicates_relay::lease::{Lease, Term};
 use rustls::RootCertStore;
@@ -24,6 +28,7 @@ pub const LIMITS: Limits = Limits {
     connect_timeout: Duration::from_secs(2),
     response_bytes_max: 64 * 1024,
     concurrency: 4,
+    age_max: Duration::from_secs(60),
 };
 
 /// The servers of these tests.
@@ -32,6 +37,46 @@ pub const THIS_MACHINE: Egress = Egress {
     deny: Vec::new(),
     loopback: Loopback::Always,
 };
+
+/// Names whose answers a test changes.
+#[derive(Debug)]
+pub struct ToldNames {
+    answers: Mutex<Vec<SocketAddr>>,
+    asked: AtomicUsize,
+}
+
+impl ToldNames {
+    /// Every name leads to these in turn, and to the last for good.
+    pub fn leading_to(answers: &[SocketAddr]) -> Arc<Self> {
+        Arc::new(Self {
+            answers: Mutex::new(answers.to_vec()),
+            asked: AtomicUsize::new(0),
+        })
+    }
+
+    /// From now on every name leads there.
+    pub fn lead_to(&self, address: SocketAddr) {
+        *self.answers.lock().unwrap() = vec![address];
+    }
+
+    pub fn asked(&self) -> usize {
+        self.asked.load(Ordering::SeqCst)
+    }
+}
+
+#[async_trait]
+impl Names for ToldNames {
+    async fn find(&self, _host: &str, _port: u16) -> io::Result<Vec<SocketAddr>> {
+        self.asked.fetch_add(1, Ordering::SeqCst);
+        let mut answers = self.answers.lock().unwrap();
+        let address = if answers.len() > 1 {
+            answers.remove(0)
+        } else {
+            answers[0]
+        };
+        Ok(vec![address])
+    }
+}
 
 pub struct Edge {
     pub handle: HttpHandle,
@@ -55,6 +100,7 @@ impl Edge {
             reach: Reach {
                 egress: Some(THIS_MACHINE),
                 tls: tls.clone(),
+                names: Arc::new(SystemNames),
             },
         };
         Self::of(destinations.iter().map(endpoint).collect())
@@ -62,14 +108,29 @@ impl Edge {
 
     /// One destination, reached at these addresses only.
     pub fn with_egress(egress: Egress) -> Self {
-        let tls = tls::with_roots(RootCertStore::empty());
         Self::of(vec![Endpoint {
             limits: LIMITS,
             reach: Reach {
                 egress: Some(egress),
-                tls,
+                tls: tls::with_roots(RootCertStore::empty()),
+                names: Arc::new(SystemNames),
             },
         }])
+    }
+
+    /// One destination, whose names lead where they are told.
+    pub fn with_names(
+        limits: Limits,
+        egress: Egress,
+        tls: Arc<rustls::ClientConfig>,
+        names: &Arc<ToldNames>,
+    ) -> Self {
+        let reach = Reach {
+            egress: Some(egress),
+            tls,
+            names: names.clone(),
+        };
+        Self::of(vec![Endpoint { limits, reach }])
     }
 
     pub fn of(destinations: Vec<Endpoint>) -> Self {

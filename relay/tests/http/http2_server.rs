@@ -137,6 +137,10 @@ impl Http2Server {
         }
     }
 
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
     pub fn url(&self) -> String {
         format!("https://localhost:{}/x?y=1", self.address.port())
     }

@@ -10,6 +10,7 @@ mod identity;
 mod keep_alive;
 mod lease;
 mod limits;
+mod moving_names;
 mod served_anew;
 mod tls;
 mod tokens;

@@ -1,12 +1,12 @@
 //! Destinations that are served in another way, or no more, while requests of theirs are in flight.
 
-use std::sync::Mutex;
 use std::sync::mpsc::channel;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use relay_core::exchange::ErrorClass;
 use relay_test_support::raw_server::RawServer;
-use replicates_relay::http::{Endpoint, Limits, Message, Reach, tls};
+use replicates_relay::http::{Endpoint, Limits, Message, Reach, SystemNames, tls};
 use rustls::RootCertStore;
 
 use crate::edge::{Edge, LIMITS, THIS_MACHINE, answered, failed, job, post};
@@ -18,6 +18,7 @@ fn serve(limits: Limits) -> Message {
     let reach = Reach {
         egress: Some(THIS_MACHINE),
         tls,
+        names: Arc::new(SystemNames),
     };
     Message::Serve {
         destination: 0,
