@@ -2,6 +2,7 @@
 
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use tokio::time::{Instant, Sleep};
 
@@ -25,6 +26,11 @@ impl Deadline {
         if at < self.timer.deadline() {
             self.timer.as_mut().reset(at);
         }
+    }
+
+    /// The time until it.
+    pub fn left(&self, now: Instant) -> Duration {
+        self.at.saturating_duration_since(now)
     }
 
     /// Ready when the deadline has passed.

@@ -86,7 +86,7 @@ impl Held {
     }
 }
 
-/// A token for the grant of a request, waited for as long as the request may take. `refused` is one that will not do.
+/// A token for the grant of a request, waited for until the request must be over. `refused` is one that will not do.
 ///
 /// # Errors
 ///
@@ -96,6 +96,7 @@ pub async fn obtain(
     grant: &Arc<Grant>,
     request: &HttpRequest,
     refused: Option<&Token>,
+    over_at: Instant,
 ) -> Result<Obtained, Failure> {
     let shelf = pool.tokens.shelf_of(grant);
     let now = Instant::now();
@@ -125,7 +126,7 @@ pub async fn obtain(
             (None, None) => return Err(unavailable("none was asked for")),
         }
     };
-    let fetched = timeout_at(now + request.timeout, outcome.wait_for(Option::is_some)).await;
+    let fetched = timeout_at(over_at, outcome.wait_for(Option::is_some)).await;
     match fetched {
         Ok(Ok(fetched)) => {
             let token = fetched.clone().unwrap_or_else(|| Err(ended()))?;

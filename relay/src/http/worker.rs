@@ -60,35 +60,41 @@ struct Worker {
 }
 
 impl Worker {
-    /// Makes one request, with a token where it needs one.
+    /// Makes one request, with a token where it needs one: waiting for that, and sending again, take of the same time.
     async fn exchange(&mut self, request: &mut HttpRequest, target: &Target) -> Exchange {
+        let began = Instant::now();
+        let over_at = began + request.timeout;
+        self.deadline.set(over_at);
         let Some(grant) = request.grant.clone() else {
-            return self.attempt(request, target).await;
+            return self.attempt(request, target, began).await;
         };
-        let obtained = match tokens::obtain(&self.pool, &grant, request, None).await {
+        let obtained = match tokens::obtain(&self.pool, &grant, request, None, over_at).await {
             Ok(obtained) => obtained,
             Err(failure) => return unsent(failure),
         };
         request.token = Some(obtained.token.clone());
-        let exchange = self.attempt(request, target).await;
+        let exchange = self.attempt(request, target, Instant::now()).await;
         // One that was just issued is not refused because it is too old.
         if !obtained.was_there || !is_unauthorized(&exchange) {
             return exchange;
         }
         let refused = Some(&obtained.token);
-        match tokens::obtain(&self.pool, &grant, request, refused).await {
+        match tokens::obtain(&self.pool, &grant, request, refused, over_at).await {
             Ok(renewed) => {
                 request.token = Some(renewed.token);
-                self.attempt(request, target).await
+                self.attempt(request, target, Instant::now()).await
             }
             Err(failure) => unsent(failure),
         }
     }
 
     /// Makes one request, on the connection at hand or on a new one.
-    async fn attempt(&mut self, request: &mut HttpRequest, target: &Target) -> Exchange {
-        let started = Instant::now();
-        self.deadline.set(started + request.timeout);
+    async fn attempt(
+        &mut self,
+        request: &mut HttpRequest,
+        target: &Target,
+        started: Instant,
+    ) -> Exchange {
         let mut timings = Timings::default();
         let end = match self.answer(request, target, started, &mut timings).await {
             Ok(end) => end,
@@ -118,7 +124,7 @@ impl Worker {
         }
         // A shared connection may be about to close: then the next one takes it.
         for _ in 0..WAYS_TRIED_MAX {
-            let way = self.find(request, target, started, timings).await?;
+            let way = self.find(target, timings).await?;
             let is_shared = matches!(way, Way::Place(_));
             let end = self.send(way, request, target, started, timings).await;
             match end {
@@ -131,15 +137,9 @@ impl Worker {
     }
 
     /// A connection that is not this worker's already.
-    async fn find(
-        &self,
-        request: &HttpRequest,
-        target: &Target,
-        started: Instant,
-        timings: &mut Timings,
-    ) -> Result<Way, Failure> {
+    async fn find(&self, target: &Target, timings: &mut Timings) -> Result<Way, Failure> {
         let asked = Instant::now();
-        let left = request.timeout.saturating_sub(asked - started);
+        let left = self.deadline.left(asked);
         let limit = self.pool.limits.connect_timeout.min(left);
         let origin = &target.origin;
         let way = match &origin.server_name {

@@ -275,6 +275,45 @@ async fn an_authority_that_cannot_be_reached_or_does_not_answer_is_no_token() {
     assert_eq!(consumer.count(), 0);
 }
 
+/// Each step alone would be in time. The outcome tells, not the clock: a machine that is slow makes it no less late.
+#[tokio::test]
+async fn waiting_for_a_token_takes_of_the_time_of_its_request() {
+    const STEP: Duration = Duration::from_millis(700);
+    let authority = authority("");
+    authority.answer_with(|_| issued("t1", "").after(STEP));
+    let consumer = StubServer::start(|_| Answer::ok().after(STEP));
+    let mut edge = Edge::start();
+    let mut hasty = request(&consumer, &authority);
+    hasty.timeout = Duration::from_secs(1);
+    let finished = edge.call(hasty).await;
+    assert_eq!(failed(&finished).0, ErrorClass::Timeout);
+}
+
+#[tokio::test]
+async fn renewing_a_token_and_sending_again_take_of_the_same_time() {
+    const STEP: Duration = Duration::from_millis(600);
+    for (renewal_takes, class, requests) in [
+        (STEP, ErrorClass::Auth, 2),
+        (Duration::ZERO, ErrorClass::Timeout, 3),
+    ] {
+        let authority = authority("");
+        let consumer = StubServer::accepting();
+        let mut edge = Edge::start();
+        edge.call(request(&consumer, &authority)).await;
+        consumer.answer_with(|request| match request.header("authorization") {
+            "Bearer t1" => Answer::status(401).after(STEP),
+            _ => Answer::ok().after(STEP),
+        });
+        authority.answer_with(move |_| issued("t2", "").after(renewal_takes));
+        let mut hasty = request(&consumer, &authority);
+        hasty.timeout = Duration::from_secs(1);
+        let finished = edge.call(hasty).await;
+        let (failed_as, error) = failed(&finished);
+        assert_eq!(failed_as, class, "{error}");
+        assert_eq!(consumer.count(), requests, "{error}");
+    }
+}
+
 #[tokio::test]
 async fn who_must_not_be_reached_is_not_asked_for_a_token() {
     let authority = authority("");
