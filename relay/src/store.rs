@@ -7,6 +7,7 @@
 //! - [`attempt`]: a row of the log, read back
 //! - [`undelivered`]: what the owner of a partition loads
 //! - [`replica`]: what replicas say of themselves
+//! - [`claim`]: a write that is done once
 //! - [`pause`]: a destination that an operator has stopped, or has let go on
 //! - [`upkeep`]: migrations, and the partitions of the log
 //! - [`error`]: what can go wrong
@@ -15,6 +16,7 @@
 //! stored of them), `lease` (connections), `words` (back into types), `migrations`, `postgres`, `sqlite`.
 pub mod attempt;
 mod audit;
+pub mod claim;
 pub mod delivery;
 pub mod error;
 pub mod pause;
@@ -46,9 +48,9 @@ use self::sqlite::SqliteStore;
 
 pub use self::attempt::{Attempt, AttemptCursor, AttemptFilter, LoggedExchange};
 pub use self::audit::Audit;
+pub use self::claim::Claim;
 pub use self::delivery::{
-    Delivery, DeliveryCursor, DeliveryFilter, DeliveryState, KeptAnswer, Page, RetryAnswer,
-    RetryRequest,
+    Delivery, DeliveryCursor, DeliveryFilter, DeliveryState, Page, RetryAnswer, RetryRequest,
 };
 pub use self::error::StoreError;
 pub use self::pause::{Orders, Pause, PauseRequest, Wish};
@@ -265,20 +267,25 @@ pub trait Store: Send + Sync {
     /// Notes in the audit list what somebody asked for that is not kept in the store.
     async fn note(&self, audit: &Audit) -> Result<(), StoreError>;
 
-    /// What was answered to a write that carried this idempotency key, until it expires.
-    async fn kept_answer(
+    /// Claims an idempotency key until then, if nobody has it; whoever has it keeps it.
+    async fn claim_key(
         &self,
         key: &str,
+        body_hash: &[u8],
         now: Timestamp,
-    ) -> Result<Option<KeptAnswer>, StoreError>;
+        until: Timestamp,
+    ) -> Result<Claim, StoreError>;
 
-    /// Keeps an answer under an idempotency key; of two at once the first stays.
+    /// Keeps the answer to the write whose key was claimed; of two the first stays.
     async fn keep_answer(
         &self,
         key: &str,
-        answer: &KeptAnswer,
+        response: &str,
         expires_at: Timestamp,
     ) -> Result<(), StoreError>;
+
+    /// Gives up a claim whose write came to nothing: the next may try.
+    async fn give_up_key(&self, key: &str) -> Result<(), StoreError>;
 }
 
 /// Opens the store that the URL names. Connects when it is first used, so this only fails on a URL that is wrong. Called

@@ -177,14 +177,6 @@ impl RetryAnswer {
     }
 }
 
-/// The answer that a write with an idempotency key got.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct KeptAnswer {
-    /// Of the request's body: the same key with another body is a mistake.
-    pub body_hash: Vec<u8>,
-    pub response: String,
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

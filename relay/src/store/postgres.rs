@@ -4,6 +4,7 @@
 //! partitions that take its rows, [`upkeep`] makes and drops them. The rest reads.
 mod attempts;
 mod audits;
+mod claims;
 mod connection;
 mod copy;
 mod deliveries;
@@ -38,9 +39,8 @@ use super::attempt::{Attempt, AttemptCursor, AttemptFilter};
 use super::audit::Audit;
 use super::bisect::{self, Transact};
 use super::body::BodyEncoder;
-use super::delivery::{
-    Delivery, DeliveryCursor, DeliveryFilter, KeptAnswer, Page, RetryAnswer, RetryRequest,
-};
+use super::claim::Claim;
+use super::delivery::{Delivery, DeliveryCursor, DeliveryFilter, Page, RetryAnswer, RetryRequest};
 use super::lease::{Trouble, on_lease, told};
 use super::pause::{Orders, PauseRequest};
 use super::reduce;
@@ -430,24 +430,33 @@ impl Store for PostgresStore {
         ))
     }
 
-    async fn kept_answer(
+    async fn claim_key(
         &self,
         key: &str,
+        body_hash: &[u8],
         now: Timestamp,
-    ) -> Result<Option<KeptAnswer>, StoreError> {
-        on_lease!(self, "looking for a kept answer", |connection| {
-            deliveries::find_answer(connection, key, Moment(now))
+        until: Timestamp,
+    ) -> Result<Claim, StoreError> {
+        let times = (Moment(now), Moment(until));
+        on_lease!(self, "claiming an idempotency key", |connection| {
+            claims::claim(connection, key, body_hash, times)
         })
     }
 
     async fn keep_answer(
         &self,
         key: &str,
-        answer: &KeptAnswer,
+        response: &str,
         expires_at: Timestamp,
     ) -> Result<(), StoreError> {
         on_lease!(self, "keeping an answer", |connection| {
-            deliveries::keep_answer(connection, key, answer, Moment(expires_at))
+            claims::answer(connection, key, response, Moment(expires_at))
+        })
+    }
+
+    async fn give_up_key(&self, key: &str) -> Result<(), StoreError> {
+        on_lease!(self, "giving up an idempotency key", |connection| {
+            claims::give_up(connection, key)
         })
     }
 }

@@ -1,6 +1,7 @@
 //! The store on `SQLite`, for `dev` and tests: the same tables, one connection, expired rows deleted in slices.
 mod attempts;
 mod audits;
+mod claims;
 mod connection;
 mod deliveries;
 mod ledger;
@@ -23,9 +24,8 @@ use super::attempt::{Attempt, AttemptCursor, AttemptFilter};
 use super::audit::Audit;
 use super::bisect::{self, Transact};
 use super::body::BodyEncoder;
-use super::delivery::{
-    Delivery, DeliveryCursor, DeliveryFilter, KeptAnswer, Page, RetryAnswer, RetryRequest,
-};
+use super::claim::Claim;
+use super::delivery::{Delivery, DeliveryCursor, DeliveryFilter, Page, RetryAnswer, RetryRequest};
 use super::lease::{Trouble, on_lease};
 use super::migrations::{SQLITE, applied};
 use super::pause::{Orders, PauseRequest};
@@ -384,24 +384,33 @@ impl Store for SqliteStore {
         ))
     }
 
-    async fn kept_answer(
+    async fn claim_key(
         &self,
         key: &str,
+        body_hash: &[u8],
         now: Timestamp,
-    ) -> Result<Option<KeptAnswer>, StoreError> {
-        on_lease!(self, "looking for a kept answer", |connection| {
-            deliveries::find_answer(connection, key, now)
+        until: Timestamp,
+    ) -> Result<Claim, StoreError> {
+        let times = (now, until);
+        on_lease!(self, "claiming an idempotency key", |connection| {
+            claims::claim(connection, key, body_hash, times)
         })
     }
 
     async fn keep_answer(
         &self,
         key: &str,
-        answer: &KeptAnswer,
+        response: &str,
         expires_at: Timestamp,
     ) -> Result<(), StoreError> {
         on_lease!(self, "keeping an answer", |connection| {
-            deliveries::keep_answer(connection, key, answer, expires_at)
+            claims::answer(connection, key, response, expires_at)
+        })
+    }
+
+    async fn give_up_key(&self, key: &str) -> Result<(), StoreError> {
+        on_lease!(self, "giving up an idempotency key", |connection| {
+            claims::give_up(connection, key)
         })
     }
 }

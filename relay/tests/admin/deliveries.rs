@@ -4,11 +4,17 @@ use std::time::Duration;
 
 use relay_test_support::database::Database;
 use relay_test_support::scene::unique_name;
+use relay_test_support::wait::wait_until;
 use serde_json::{Value, json};
-use sqlx::{Connection, SqliteConnection};
+use sqlx::{Connection, PgConnection, SqliteConnection};
 
 use crate::relay::{OPEN, Relay, TOKENS, Tables};
 use crate::rows::{batch, delivered, failed, id, parked, rejected};
+
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Long enough for a request to get to where it would be held up.
+const MOMENT: Duration = Duration::from_millis(500);
 
 fn versions(list: &Value) -> Vec<u64> {
     let rows = list.as_array().unwrap();
@@ -178,6 +184,53 @@ fn the_same_idempotency_key_does_the_same_once() {
     assert_eq!(other.status, 422, "{other:?}");
     assert_eq!(other.json()["error"]["code"], "unprocessable");
     assert_eq!(audit(&relay).0, 1);
+}
+
+#[test]
+fn of_two_requests_at_once_with_one_key_one_is_done_and_both_are_answered() {
+    let database = Database::create(&unique_name());
+    let relay = Relay::start_on(Some(database.url()), Tables::Migrated, OPEN);
+    relay.keep(&batch(vec![], vec![rejected("42", 7)]));
+    let (address, path) = (
+        relay.address().to_string(),
+        format!("/api/v1/deliveries/{}/retry", id("42", 7)),
+    );
+    let ask = || Relay::ask_at(&address, "POST", &path, &[("idempotency-key", "a1")], "");
+    let mut holder = relay.runtime.block_on(async {
+        let mut holder = PgConnection::connect(database.url()).await.unwrap();
+        let lock = "begin; lock table audit in exclusive mode";
+        sqlx::raw_sql(lock).execute(&mut holder).await.unwrap();
+        holder
+    });
+    let held_up = "select count(*) from pg_stat_activity
+      where datname = current_database() and wait_event_type = 'Lock'";
+    std::thread::scope(|scope| {
+        let asking = [scope.spawn(ask), scope.spawn(ask)];
+        wait_until("one of them is held up", PATIENCE, || {
+            database.number(held_up) > 0
+        });
+        // The other would be as well, had it not seen that.
+        std::thread::sleep(MOMENT);
+        assert_eq!(database.number(held_up), 1);
+        relay.runtime.block_on(async {
+            let commit = sqlx::raw_sql("commit").execute(&mut holder).await;
+            commit.unwrap();
+        });
+        let [one, other] = asking.map(|asked| asked.join().unwrap());
+        assert_eq!((one.status, other.status), (202, 202), "{one:?} {other:?}");
+        assert_eq!(one.body, other.body);
+    });
+    assert_eq!(database.number("select count(*) from audit"), 1);
+}
+
+#[test]
+fn a_write_that_came_to_nothing_may_be_tried_again_with_its_key() {
+    let relay = Relay::start(OPEN);
+    let path = format!("/api/v1/deliveries/{}/retry", id("42", 7));
+    let retry = || relay.ask("POST", &path, &[("idempotency-key", "a1")], "");
+    assert_eq!(retry().status, 404);
+    relay.keep(&batch(vec![], vec![rejected("42", 7)]));
+    assert_eq!(retry().status, 202);
 }
 
 #[test]

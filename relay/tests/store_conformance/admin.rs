@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use relay_core::rows::{Batch, Outcome};
 use replicates_relay::store::{
-    KeptAnswer, MappingRow, Pause, PauseRequest, ReplicaRow, ReplicaState, RetryAnswer,
-    RetryRequest, Wish,
+    Claim, MappingRow, Pause, PauseRequest, ReplicaRow, ReplicaState, RetryAnswer, RetryRequest,
+    Wish,
 };
 
 use crate::databases::Database;
@@ -14,7 +14,8 @@ use crate::rows::*;
 
 on_both_stores!(
     a_retry_of_what_has_ended_or_never_was_says_so,
-    an_answer_is_kept_under_its_key_until_it_expires,
+    a_key_is_claimed_by_one_and_answers_all_until_it_expires,
+    of_many_who_claim_a_key_at_once_one_gets_it,
     replicas_and_mappings_are_what_was_said_last,
     a_destination_is_met_once,
     a_word_to_go_on_counts_where_nothing_was_paused_and_the_last_one_stays,
@@ -52,51 +53,53 @@ async fn a_retry_of_what_has_ended_or_never_was_says_so(database: Database) {
     assert_eq!(database.number("select count(*) from audit").await, 0);
 }
 
-async fn an_answer_is_kept_under_its_key_until_it_expires(database: Database) {
+async fn a_key_is_claimed_by_one_and_answers_all_until_it_expires(database: Database) {
     let store = database.store();
-    let answer = |text: &str| KeptAnswer {
-        body_hash: vec![1, 2, 3],
-        response: text.into(),
+    let (soon, later) = (now() + Duration::from_secs(60), now() + HOUR);
+    let hash = [1, 2, 3];
+    let theirs = |response: Option<&str>| Claim::Theirs {
+        body_hash: hash.to_vec(),
+        response: response.map(str::to_owned),
     };
-    let later = now() + HOUR;
-    store
-        .keep_answer("k", &answer("first"), later)
-        .await
-        .unwrap();
-    store
-        .keep_answer("k", &answer("second"), later)
-        .await
-        .unwrap();
-    assert_eq!(
-        store.kept_answer("k", now()).await.unwrap(),
-        Some(answer("first"))
-    );
-    assert_eq!(store.kept_answer("k", later).await.unwrap(), None);
-    assert_eq!(store.kept_answer("other", now()).await.unwrap(), None);
+    let claim = async |key: &str, at| store.claim_key(key, &hash, at, soon).await.unwrap();
+    assert_eq!(claim("k", now()).await, Claim::Ours);
+    assert_eq!(claim("k", now()).await, theirs(None));
+    assert_eq!(claim("other", now()).await, Claim::Ours);
+    store.keep_answer("k", "first", later).await.unwrap();
+    store.keep_answer("k", "second", later).await.unwrap();
+    assert_eq!(claim("k", soon).await, theirs(Some("first")));
+    assert_eq!(claim("k", later).await, Claim::Ours);
+
+    // Whoever had it came to nothing, or died.
+    store.give_up_key("other").await.unwrap();
+    assert_eq!(claim("other", now()).await, Claim::Ours);
+    assert_eq!(claim("other", soon).await, Claim::Ours);
+    store.keep_answer("other", "kept", later).await.unwrap();
+    store.give_up_key("other").await.unwrap();
+    assert_eq!(claim("other", soon).await, theirs(Some("kept")));
+
     let past = now() - Duration::from_secs(1);
-    store
-        .keep_answer("old", &answer("expired"), past)
-        .await
-        .unwrap();
-    store
-        .keep_answer("old", &answer("fresh"), later)
-        .await
-        .unwrap();
-    assert_eq!(
-        store.kept_answer("old", now()).await.unwrap(),
-        Some(answer("fresh"))
-    );
-    store
-        .keep_answer("gone", &answer("expired"), past)
-        .await
-        .unwrap();
+    let gone = store.claim_key("gone", &hash, now(), past).await.unwrap();
+    assert_eq!(gone, Claim::Ours);
     store.maintain().await.unwrap();
-    assert_eq!(
-        database
-            .number("select count(*) from idempotency_keys")
-            .await,
-        2
-    );
+    let keys = "select count(*) from idempotency_keys";
+    assert_eq!(database.number(keys).await, 2);
+}
+
+async fn of_many_who_claim_a_key_at_once_one_gets_it(database: Database) {
+    let store = database.store();
+    let (now, soon) = (now(), now() + Duration::from_secs(60));
+    let claims: Vec<_> = (0..8)
+        .map(|_| {
+            let store = store.clone();
+            tokio::spawn(async move { store.claim_key("k", &[1], now, soon).await.unwrap() })
+        })
+        .collect();
+    let mut ours = 0;
+    for claim in claims {
+        ours += usize::from(claim.await.unwrap() == Claim::Ours);
+    }
+    assert_eq!(ours, 1);
 }
 
 async fn replicas_and_mappings_are_what_was_said_last(database: Database) {

@@ -9,7 +9,7 @@ use super::ledger::find_version_of_any_stream;
 use super::moment::Moment;
 use super::parked::{COLUMNS, parked_row};
 use crate::store::delivery::{
-    Delivery, DeliveryCursor, DeliveryFilter, KeptAnswer, Page, RetryAnswer, RetryRequest, STORY,
+    Delivery, DeliveryCursor, DeliveryFilter, Page, RetryAnswer, RetryRequest, STORY,
 };
 use crate::store::lease::Trouble;
 use crate::store::words::signed;
@@ -139,48 +139,5 @@ async fn note(connection: &mut PgConnection, request: &RetryRequest) -> Result<(
         .bind(request.id.to_string())
         .execute(connection)
         .await?;
-    Ok(())
-}
-
-/// The answer kept under an idempotency key.
-pub(super) async fn find_answer(
-    connection: &mut PgConnection,
-    key: &str,
-    now: Moment,
-) -> Result<Option<KeptAnswer>, Trouble> {
-    let row: Option<(Vec<u8>, String)> = sqlx::query_as(
-        "select body_hash, response from idempotency_keys where key = $1 and expires_at > $2",
-    )
-    .bind(key)
-    .bind(now)
-    .fetch_optional(connection)
-    .await?;
-    Ok(row.map(|(body_hash, response)| KeptAnswer {
-        body_hash,
-        response,
-    }))
-}
-
-/// Keeps an answer, unless one that has not expired is there.
-pub(super) async fn keep_answer(
-    connection: &mut PgConnection,
-    key: &str,
-    answer: &KeptAnswer,
-    expires_at: Moment,
-) -> Result<(), Trouble> {
-    sqlx::query(
-        "
-        insert into idempotency_keys (key, body_hash, response, expires_at) values ($1, $2, $3, $4)
-        on conflict (key) do update set
-          body_hash = excluded.body_hash, response = excluded.response, expires_at = excluded.expires_at
-        where idempotency_keys.expires_at <= now()
-        ",
-    )
-    .bind(key)
-    .bind(&answer.body_hash)
-    .bind(&answer.response)
-    .bind(expires_at)
-    .execute(connection)
-    .await?;
     Ok(())
 }

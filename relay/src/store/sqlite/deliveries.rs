@@ -1,15 +1,13 @@
 //! Undelivered records for people: lists, one delivery, a retry.
 
 use relay_core::names::DeliveryId;
-use relay_core::time::Timestamp;
 use sqlx::{Connection, QueryBuilder, Row, Sqlite, SqliteConnection};
 
 use super::attempts::find_of_delivery;
-use super::connection::find_now;
 use super::ledger::find_version_of_any_stream;
 use super::parked::{COLUMNS, parked_row};
 use crate::store::delivery::{
-    Delivery, DeliveryCursor, DeliveryFilter, KeptAnswer, Page, RetryAnswer, RetryRequest, STORY,
+    Delivery, DeliveryCursor, DeliveryFilter, Page, RetryAnswer, RetryRequest, STORY,
 };
 use crate::store::lease::Trouble;
 use crate::store::words::signed;
@@ -140,50 +138,5 @@ async fn note(
         .bind(request.id.to_string())
         .execute(connection)
         .await?;
-    Ok(())
-}
-
-/// The answer kept under an idempotency key.
-pub(super) async fn find_answer(
-    connection: &mut SqliteConnection,
-    key: &str,
-    now: Timestamp,
-) -> Result<Option<KeptAnswer>, Trouble> {
-    let row: Option<(Vec<u8>, String)> = sqlx::query_as(
-        "select body_hash, response from idempotency_keys where key = ? and expires_at > ?",
-    )
-    .bind(key)
-    .bind(now.as_microsecond())
-    .fetch_optional(connection)
-    .await?;
-    Ok(row.map(|(body_hash, response)| KeptAnswer {
-        body_hash,
-        response,
-    }))
-}
-
-/// Keeps an answer, unless one that has not expired is there.
-pub(super) async fn keep_answer(
-    connection: &mut SqliteConnection,
-    key: &str,
-    answer: &KeptAnswer,
-    expires_at: Timestamp,
-) -> Result<(), Trouble> {
-    let now = find_now(connection).await?;
-    sqlx::query(
-        "
-        insert into idempotency_keys (key, body_hash, response, expires_at) values (?, ?, ?, ?)
-        on conflict (key) do update set
-          body_hash = excluded.body_hash, response = excluded.response, expires_at = excluded.expires_at
-        where idempotency_keys.expires_at <= ?
-        ",
-    )
-    .bind(key)
-    .bind(&answer.body_hash)
-    .bind(&answer.response)
-    .bind(expires_at.as_microsecond())
-    .bind(now.as_microsecond())
-    .execute(connection)
-    .await?;
     Ok(())
 }
