@@ -20,12 +20,25 @@ const FLUSH_ROWS: usize = 20;
 /// Requests in flight when the sending stops.
 const CONCURRENCY: usize = 16;
 
+/// What arrives while the store is away is many times what the relay may hold of it: 120 MB.
+const NOTES_BYTES: usize = 20_000;
+const ARRIVING: u64 = 6_000;
+
+/// What the relay may grow by meanwhile: what it read before it stopped reading, librdkafka's buffer, and some room.
+const GROWTH_MAX: u64 = 64 << 20;
+
+const HOLDS: &str = "the log cannot be written; delivery holds until it can";
+
 fn publish(topic: &str, keys: std::ops::Range<u64>) {
+    publish_with(topic, keys, "");
+}
+
+fn publish_with(topic: &str, keys: std::ops::Range<u64>, notes: &str) {
     let producer = Producer::new();
     for key in keys {
         // Above all that was acknowledged: the ledger need not be asked.
         let record = Record::new("monolith", "Vehicle", &key.to_string()).version(key + 1);
-        producer.send(topic, &record);
+        producer.send(topic, &record.text("notes", notes));
     }
     producer.flush();
 }
@@ -39,9 +52,7 @@ fn wait_until_all_is_committed(scene: &Scene, topic: &str) {
 /// Sending has stopped: what is answered is as much as may wait for the store, and no more comes.
 fn wait_until_it_holds(relay: &RelayProcess, consumer: &StubServer) -> usize {
     wait_until("the relay says that delivery holds", PATIENCE, || {
-        relay
-            .output()
-            .contains("the log cannot be written; delivery holds until it can")
+        relay.output().contains(HOLDS)
     });
     wait_until("as much is answered as may wait", PATIENCE, || {
         consumer.count() >= FLUSH_ROWS * 10
@@ -69,10 +80,26 @@ fn while_the_store_is_away_little_is_sent_and_all_of_it_is_logged_once_it_is_bac
     publish(&topic, 0..8);
     wait_until_all_is_committed(&scene, &topic);
     consumer.forget();
+    let before = resident_bytes(relay.pid());
 
     cable.set(Flow::Cut);
-    publish(&topic, 8..3_000);
+    let notes = "x".repeat(NOTES_BYTES);
+    publish_with(&topic, 8..ARRIVING / 2, &notes);
     wait_until_it_holds(&relay, &consumer);
+    publish_with(&topic, ARRIVING / 2..ARRIVING, &notes);
+    let tries = || relay.output().matches(HOLDS).count();
+    let until_then = tries();
+    wait_until("a whole try to write more", PATIENCE, || {
+        tries() > until_then + 1
+    });
+    let after = resident_bytes(relay.pid());
+    assert!(
+        after < before + GROWTH_MAX,
+        "{before} bytes, then {after} of {} that came",
+        ARRIVING * NOTES_BYTES as u64
+    );
+    let answered = consumer.count();
+    assert!(answered <= FLUSH_ROWS * 10 + CONCURRENCY, "{answered}");
     let committed = committed_offsets(&scene.group("billing"), &topic);
     assert_eq!(
         committed.values().sum::<i64>(),
@@ -81,7 +108,8 @@ fn while_the_store_is_away_little_is_sent_and_all_of_it_is_logged_once_it_is_bac
     );
     cable.set(Flow::Pass);
     wait_until_all_is_committed(&scene, &topic);
-    assert_each_is_delivered_and_logged_once(&scene, &consumer, 3_000 - 8, 3_000);
+    let sent = usize::try_from(ARRIVING).unwrap() - 8;
+    assert_each_is_delivered_and_logged_once(&scene, &consumer, sent, ARRIVING.cast_signed());
 }
 
 #[test]
