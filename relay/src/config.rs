@@ -4,7 +4,7 @@
 //! - [`environment`], [`reference`], [`secret`]: variables, references, and text that is never shown
 //! - [`section`]: typed reading, and the words in which wrong values are told
 //! - [`difference`], [`restart`], [`shown`]: one configuration beside another, and what cannot change while the relay runs
-//! - [`process`], [`kafka`], [`store`], [`admin`], [`destination`]: the sections
+//! - [`process`], [`kafka`] with its [`properties`], [`store`], [`admin`], [`destination`]: the sections
 //!
 //! The reference of all keys is `relay.default.toml`, which is compiled in and is the lowest layer.
 
@@ -23,6 +23,7 @@ mod method;
 mod policy;
 mod problem;
 mod process;
+mod properties;
 mod quantity;
 mod reference;
 mod restart;

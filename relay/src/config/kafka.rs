@@ -4,11 +4,10 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use rdkafka::ClientConfig;
-use rdkafka::error::KafkaError;
 
+use super::properties;
 use super::secret::Secret;
-use super::section::{MASK, Section};
-use super::tree::{Node, Value};
+use super::section::Section;
 
 /// `[kafka]`
 #[derive(Debug, Clone)]
@@ -43,7 +42,7 @@ impl Kafka {
             "commit_interval",
             Duration::from_millis(50)..=Duration::from_secs(10),
         );
-        let properties = read_properties(section);
+        let properties = properties::read(section);
         section.refuse_unknown_keys();
         Some(Self {
             brokers: brokers?,
@@ -93,87 +92,4 @@ fn is_prefix(text: &str) -> bool {
         && text
             .bytes()
             .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-'))
-}
-
-fn read_properties(section: &Section<'_>) -> Option<BTreeMap<String, Secret>> {
-    let mut properties = BTreeMap::new();
-    let mut shown = serde_json::Map::new();
-    let mut is_right = true;
-    for (name, node) in section.entries("properties") {
-        match read_property(section, name, node) {
-            Some((value, is_secret)) => {
-                let text = if is_secret { MASK } else { value.expose() };
-                shown.insert(name.clone(), text.into());
-                properties.insert(name.clone(), value);
-            }
-            None => is_right = false,
-        }
-    }
-    section.show("properties", shown);
-    is_right.then_some(properties)
-}
-
-/// The value of a property, and whether it is a secret.
-fn read_property(section: &Section<'_>, name: &str, node: &Node) -> Option<(Secret, bool)> {
-    if let Some(owner) = owner_of(name) {
-        return section.problem(node, format!("is the relay's own: {owner}"));
-    }
-    let (value, is_secret) = match &node.value {
-        _ if is_secret_property(name) => (section.secret(node)?, true),
-        Value::Integer(integer) => (Secret::new(integer.to_string()), false),
-        Value::Number(number) => (Secret::new(number.to_string()), false),
-        Value::Flag(flag) => (Secret::new(flag.to_string()), false),
-        _ => {
-            let resolved = section.resolve(node, "a string, a number or a boolean")?;
-            (Secret::new(resolved.text), resolved.is_reference)
-        }
-    };
-    match refusal(name, &value) {
-        None => Some((value, is_secret)),
-        // librdkafka quotes the value.
-        Some(_) if is_secret => section.problem(node, "is refused by librdkafka"),
-        Some(reason) => section.problem(node, format!("is refused by librdkafka: {reason}")),
-    }
-}
-
-/// What librdkafka has against a property; it knows their names and limits best.
-fn refusal(name: &str, value: &Secret) -> Option<String> {
-    match ClientConfig::new()
-        .set(name, value.expose())
-        .create_native_config()
-    {
-        Ok(_) => None,
-        Err(KafkaError::ClientConfig(_, reason, ..)) => Some(reason),
-        Err(error) => Some(error.to_string()),
-    }
-}
-
-fn is_secret_property(name: &str) -> bool {
-    ["password", "passphrase", "secret"]
-        .iter()
-        .any(|word| name.contains(word))
-        || name.ends_with("key.pem")
-        || name == "sasl.oauthbearer.config"
-}
-
-/// Which key or promise a property would contradict.
-fn owner_of(name: &str) -> Option<&'static str> {
-    Some(match name {
-        "bootstrap.servers" | "metadata.broker.list" => "set kafka.brokers",
-        "session.timeout.ms" => "set kafka.session_timeout",
-        "group.id" => "set kafka.group_prefix",
-        "group.instance.id" => "set relay.name",
-        "enable.auto.commit" | "auto.commit.interval.ms" | "auto.commit.enable" => {
-            "set kafka.commit_interval"
-        }
-        "auto.offset.reset" => "set a destination's start",
-        "group.protocol" | "group.protocol.type" | "group.remote.assignor" => {
-            "groups use the classic protocol"
-        }
-        "partition.assignment.strategy" => "groups use cooperative-sticky",
-        "enable.auto.offset.store" | "offset.store.method" | "offset.store.path" => {
-            "offsets are committed only for what is logged or parked"
-        }
-        _ => return None,
-    })
 }

@@ -90,7 +90,7 @@ mod tests {
             ("env:STORE_ONE", "env:STORE_TWO"),
             (
                 "\"sasl.password\" = \"env:ONE\"",
-                "\"sasl.password\" = \"env:TWO\", \"debug\" = \"cgrp\"",
+                "\"sasl.password\" = \"env:TWO\", \"client.rack\" = \"a\"",
             ),
             ("0.0.0.0:8080", "0.0.0.0:8081"),
             (
@@ -100,7 +100,7 @@ mod tests {
         ]);
         let expected = [
             "needs a restart: admin.listen",
-            "needs a restart: kafka.properties.debug",
+            "needs a restart: kafka.properties.client.rack",
             "needs a restart: kafka.properties.sasl.password",
             "needs a restart: log.flush_rows",
             "needs a restart: relay.name",

@@ -4,24 +4,27 @@ use rdkafka::ClientConfig;
 
 use crate::config::Kafka;
 
-/// What librdkafka prefetches for one consumer, in KiB: its default of 64 MiB is dear with many destinations.
-const PREFETCH_KIB: &str = "16384";
-
 /// How often new topics are looked for, and how often librdkafka counts lag.
 const METADATA_INTERVAL_MS: &str = "5000";
 const STATISTICS_INTERVAL_MS: &str = "5000";
 
-/// The longest wait between two attempts to connect to a broker.
-const RECONNECT_WAIT_MAX_MS: &str = "1000";
+/// What is set unless the user sets it.
+const PREFERRED: [(&str, &str); 2] = [
+    // What is prefetched for one consumer: librdkafka's 64 MiB are dear with many destinations.
+    ("queued.max.messages.kbytes", "16384"),
+    // Whoever finds back later than its session lasts loses its partitions, and hears of it last: librdkafka would wait for
+    // up to 10 s between two attempts to connect.
+    ("reconnect.backoff.max.ms", "1000"),
+];
 
-/// The settings of a destination's consumer.
+/// The settings of a destination's consumer. What is set here is refused as one of `kafka.properties`, or left to them.
 pub(super) fn client(kafka: &Kafka, group: &str, replica: &str) -> ClientConfig {
     let session_ms = kafka.session_timeout.as_millis();
     let mut client = kafka.client();
-    // Whoever finds back later than its session lasts loses its partitions, and hears of it last: librdkafka would wait for
-    // up to 10 s between two attempts to connect.
-    if client.get("reconnect.backoff.max.ms").is_none() {
-        client.set("reconnect.backoff.max.ms", RECONNECT_WAIT_MAX_MS);
+    for (name, value) in PREFERRED {
+        if client.get(name).is_none() {
+            client.set(name, value);
+        }
     }
     client
         .set("client.id", replica)
@@ -40,7 +43,6 @@ pub(super) fn client(kafka: &Kafka, group: &str, replica: &str) -> ClientConfig 
         .set("allow.auto.create.topics", "false")
         .set("topic.metadata.refresh.interval.ms", METADATA_INTERVAL_MS)
         .set("statistics.interval.ms", STATISTICS_INTERVAL_MS)
-        .set("queued.max.messages.kbytes", PREFETCH_KIB)
         .set_log_level(rdkafka::config::RDKafkaLogLevel::Warning);
     client
 }
@@ -55,27 +57,49 @@ mod tests {
     use relay_test_support::wait::wait_until;
 
     use super::*;
-    use crate::config::{Config, Environment};
+    use crate::config::{Config, Environment, Problems};
 
     /// So many tries take librdkafka half a minute by itself, each pause being twice the one before.
     const TRIES: usize = 9;
     const PATIENCE: Duration = Duration::from_secs(15);
 
-    /// Kafka as a configuration describes it whose broker is there.
-    fn kafka_at(broker: &TcpListener) -> Kafka {
-        let broker = broker.local_addr().unwrap();
+    /// Kafka as a configuration describes it that has such a line.
+    fn kafka(line: &str) -> Result<Kafka, Problems> {
         let text = format!(
-            "[kafka]\nbrokers = [\"{broker}\"]\n[store]\nurl = \"sqlite://relay.db\"\n\
+            "[kafka]\n{line}\n[store]\nurl = \"sqlite://relay.db\"\n\
              [destinations.billing]\nurl = \"http://127.0.0.1:1/\""
         );
-        let config = Config::parse("relay.toml", &text, &Environment::of([("NONE", "")]));
-        config.unwrap().kafka
+        let overrides = [("RELAY__KAFKA__BROKERS", "['127.0.0.1:1']")];
+        let config = Config::parse("relay.toml", &text, &Environment::of(overrides));
+        config.map(|config| config.kafka)
+    }
+
+    #[test]
+    fn what_users_set_is_refused_or_holds() {
+        let set = client(&kafka("").unwrap(), "group", "relay-1");
+        let mut held = vec![];
+        for (name, value) in set.config_map() {
+            if let Err(problems) = kafka(&format!("properties = {{ \"{name}\" = \"{value}\" }}")) {
+                let own = format!("kafka.properties.{name} is the relay's own: ");
+                let problems = problems.to_string();
+                assert!(problems.contains(&own), "{problems}");
+            } else {
+                let half = value.parse::<u64>().unwrap() / 2;
+                let kafka = kafka(&format!("properties = {{ \"{name}\" = {half} }}"));
+                let set = client(&kafka.unwrap(), "group", "relay-1");
+                assert_eq!(set.get(name), Some(&*half.to_string()), "{name}");
+                held.push(name);
+            }
+        }
+        assert_eq!(held, PREFERRED.map(|(name, _)| name));
     }
 
     #[test]
     fn a_broker_that_is_away_is_tried_again_every_second_however_long_it_is() {
         let broker = TcpListener::bind("127.0.0.1:0").unwrap();
-        let consumer: BaseConsumer = client(&kafka_at(&broker), "group", "relay-1")
+        let mut kafka = kafka("").unwrap();
+        kafka.brokers = vec![broker.local_addr().unwrap().to_string()];
+        let consumer: BaseConsumer = client(&kafka, "group", "relay-1")
             .set_log_level(rdkafka::config::RDKafkaLogLevel::Emerg)
             .create()
             .unwrap();
