@@ -13,6 +13,7 @@ use super::egress;
 use super::policy::{read_breaker_open, read_retention, read_retry_after_max};
 use super::route::{self, TIMEOUT_LIMITS};
 use super::section::{Reading, Section, Visibility};
+use super::store::mask_passwords;
 use super::tls;
 use super::tree::{Node, Table, Value};
 use super::url;
@@ -93,7 +94,9 @@ fn read(
 ) -> Option<(Destination, bool)> {
     let path = vec!["destinations".to_owned(), name.to_owned()];
     let Value::Table(own) = &node.value else {
-        return root.problem(node, "must be a table");
+        // Instead of a table somebody may have written its URL.
+        let written = mask_passwords(&node.value.shown());
+        return root.problem(node, format!("must be a table, not {written}"));
     };
     let mut merged = defaults;
     body::lay(&mut merged, own.clone());
@@ -144,6 +147,23 @@ fn read_or(section: &Section<'_>, key: &'static str, default: bool) -> Option<bo
     section.show(key, default);
     Some(default)
 }
+
+/// Keys that no route has.
+const OF_DESTINATIONS: [&str; 13] = [
+    "enabled",
+    "sources",
+    "start",
+    "connect_timeout",
+    "response_max",
+    "concurrency",
+    "adaptive",
+    "rate_limit",
+    "parked_max",
+    "lag_target",
+    "retention",
+    "egress",
+    "tls",
+];
 
 /// Requests a second. More than any relay sends.
 const RATE_MAX: f64 = 1_000_000.0;
@@ -231,7 +251,7 @@ fn read_routes(
         }
         let Value::Table(own) = &node.value else {
             is_right = false;
-            destination.problem::<()>(node, "must be a table");
+            destination.refuse::<()>(node, "a table");
             continue;
         };
         let mut merged = inherited.clone();
@@ -243,6 +263,7 @@ fn read_routes(
         let breaker = section.section("breaker");
         let url = url::read_of_route(&section, url);
         let route = route::read(&section, &retry, &breaker, url);
+        refuse_keys_of(destination, [&section, &retry, &breaker]);
         for section in [&retry, &breaker, &section] {
             section.refuse_unknown_keys();
         }
@@ -254,6 +275,23 @@ fn read_routes(
         }
     }
     is_right.then_some(routes)
+}
+
+/// Tells what a route cannot say for itself where it does.
+fn refuse_keys_of(destination: &Section<'_>, [route, retry, breaker]: [&Section<'_>; 3]) {
+    let refuse = |section: &Section<'_>, below: &[&str], key| {
+        let path = destination.path_below(below).join(".");
+        section.refuse_own(
+            key,
+            &format!("holds for a whole destination: set {path}.{key}"),
+        );
+    };
+    for key in OF_DESTINATIONS {
+        refuse(route, &[], key);
+    }
+    refuse(retry, &["retry"], "retry_after_max");
+    refuse(breaker, &["breaker"], "open_base");
+    refuse(breaker, &["breaker"], "open_cap");
 }
 
 fn is_destination_name(text: &str) -> bool {

@@ -22,6 +22,10 @@ const OWN: [&str; 11] = [
 ];
 const OWN_PREFIX: &str = "replicates-to-";
 
+/// RFC 9110, section 5.6.2.
+const NAMES: &str =
+    "must be named like a header: with A-Z a-z 0-9 and ! # $ % & ' * + - . ^ _ ` | ~";
+
 pub(super) fn read(section: &Section<'_>, key: &'static str) -> Option<Vec<Header>> {
     let mut shown = serde_json::Map::new();
     let mut headers: Vec<Header> = Vec::new();
@@ -58,7 +62,7 @@ pub(super) fn is_value(text: &str) -> bool {
 
 fn read_header(section: &Section<'_>, name: &str, node: &Node) -> Option<Header> {
     let Ok(header_name) = HeaderName::from_bytes(name.as_bytes()) else {
-        return section.problem(node, "is not a header's name");
+        return section.problem(node, NAMES);
     };
     let name = header_name.as_str();
     if is_own(name) {
@@ -66,7 +70,7 @@ fn read_header(section: &Section<'_>, name: &str, node: &Node) -> Option<Header>
     }
     let resolved = section.resolve(node, "a string")?;
     if !is_value(&resolved.text) {
-        return section.problem(node, "must be printable ASCII");
+        return section.refuse(node, "printable ASCII");
     }
     Some(Header {
         name: name.to_owned(),

@@ -74,7 +74,7 @@ fn read_brokers(section: &Section<'_>) -> Option<Vec<String>> {
     let brokers = section.texts("brokers", "an address like \"kafka-1:9092\"", is_broker)?;
     if brokers.is_empty() {
         let node = section.required("brokers")?;
-        return section.problem(node, "must name at least one broker");
+        return section.refuse(node, "a list of at least one address like \"kafka-1:9092\"");
     }
     Some(brokers)
 }

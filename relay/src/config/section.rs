@@ -75,7 +75,7 @@ impl<'a> Section<'a> {
                 value: Value::Table(table),
                 ..
             }) => Some(table),
-            Some(node) => self.refuse(node, "a table"),
+            Some(node) => self.refuse_kind(node, "a table"),
             None => self.table.and(Some(&NOTHING)),
         };
         let path = self.path_of(key);
@@ -182,7 +182,7 @@ impl<'a> Section<'a> {
         };
         let integer = integer
             .filter(|integer| limits.contains(integer))
-            .or_else(|| self.refuse(node, &allowed))?;
+            .or_else(|| self.refuse_kind(node, &allowed))?;
         self.show(key, integer);
         Some(integer)
     }
@@ -197,7 +197,7 @@ impl<'a> Section<'a> {
         };
         let number = number
             .filter(|number| limits.contains(number))
-            .or_else(|| self.refuse(node, &allowed))?;
+            .or_else(|| self.refuse_kind(node, &allowed))?;
         self.show(key, number);
         Some(number)
     }
@@ -205,7 +205,7 @@ impl<'a> Section<'a> {
     pub fn flag(&self, key: &'static str) -> Option<bool> {
         let node = self.required(key)?;
         let Value::Flag(flag) = node.value else {
-            return self.refuse(node, "true or false");
+            return self.refuse_kind(node, "true or false");
         };
         self.show(key, flag);
         Some(flag)
@@ -238,7 +238,7 @@ impl<'a> Section<'a> {
     pub fn list(&self, key: &'static str) -> Option<&'a [Node]> {
         let node = self.required(key)?;
         let Value::List(items) = &node.value else {
-            return self.refuse(node, "a list");
+            return self.refuse_kind(node, "a list");
         };
         Some(items)
     }
@@ -255,7 +255,7 @@ impl<'a> Section<'a> {
             _ => return self.problem(node, format!("must be {allowed}")),
         };
         if resolved.text.is_empty() {
-            return self.problem(node, "is empty");
+            return self.problem(node, format!("is {}, which is empty", node.value.shown()));
         }
         Some(Secret::new(resolved.text))
     }
@@ -317,6 +317,12 @@ impl<'a> Section<'a> {
         )
     }
 
+    /// The same of what cannot be a reference: a text that looks like one was not followed.
+    fn refuse_kind<T>(&self, node: &Node, allowed: &str) -> Option<T> {
+        let shown = node.value.shown();
+        self.problem(node, format!("must be {allowed}, not {shown}"))
+    }
+
     /// Records what holds for a key.
     pub fn show(&self, key: &str, value: impl Into<Json>) {
         if self.visibility == Visibility::Hidden {
@@ -339,6 +345,14 @@ impl<'a> Section<'a> {
                 let hint = nearest::hint(key, known.iter().copied());
                 self.problem::<()>(node, format!("is unknown{hint}"));
             }
+        }
+    }
+
+    /// Adds a problem for a key that somebody else has: where it is inherited it is right.
+    pub fn refuse_own(&self, key: &'static str, message: &str) {
+        let path = self.own_path(key);
+        if let Some(node) = self.optional(key).filter(|node| node.path == path) {
+            self.problem::<()>(node, message);
         }
     }
 

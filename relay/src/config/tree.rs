@@ -65,24 +65,18 @@ pub fn parse(text: &str, place_of_line: impl Fn(usize) -> Place, problems: &mut 
     reader.table("", table.get_ref())
 }
 
-/// Lays `over` over `under`: tables key by key, everything else as a whole.
+/// Lays `over` over `under`: tables key by key, everything else as a whole. What is in a table keeps its key and its place;
+/// the table is where it was last written.
 pub fn overlay(under: &mut Table, over: Table) {
-    for (key, node) in over {
-        match (under.get_mut(&key), node) {
-            (
-                Some(Node {
-                    value: Value::Table(below),
-                    ..
-                }),
-                Node {
-                    value: Value::Table(above),
-                    ..
-                },
-            ) => overlay(below, above),
-            (_, node) => {
-                under.insert(key, node);
+    for (key, Node { path, place, value }) in over {
+        let value = match (under.remove(&key).map(|node| node.value), value) {
+            (Some(Value::Table(mut below)), Value::Table(above)) => {
+                overlay(&mut below, above);
+                Value::Table(below)
             }
-        }
+            (_, value) => value,
+        };
+        under.insert(key, Node { path, place, value });
     }
 }
 
@@ -292,6 +286,17 @@ mod tests {
         assert_eq!(find(&table, "a.b").value.shown(), "1");
         assert_eq!(find(&table, "a.c").value.shown(), "3");
         assert_eq!(find(&table, "d").value.shown(), "4");
+    }
+
+    #[test]
+    fn a_table_is_where_it_was_last_written_and_what_is_in_it_where_it_came_from() {
+        let mut table = parsed("[a]\nb = 1\n");
+        let mut problems = Problems::default();
+        let line = |line| Place::Variable(format!("LINE_{line}").into());
+        overlay(&mut table, parse("\n[a]\nc = 2", line, &mut problems));
+        assert_eq!(table["a"].place, line(2));
+        assert_eq!(find(&table, "a.b").place, file(2));
+        assert_eq!(find(&table, "a.c").place, line(3));
     }
 
     #[test]

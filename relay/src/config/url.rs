@@ -65,20 +65,22 @@ fn parse(
             let shown = mask_passwords(&resolved.text);
             section.problem(node, format!("must be {allowed}, not {shown:?}"))
         }
+        // What the reference holds is not repeated.
+        Err(flaw) if resolved.is_reference => {
+            let flaw = match flaw {
+                UrlFlaw::Unknown(_) => "has an unknown placeholder".to_owned(),
+                flaw => flaw.to_string(),
+            };
+            let reference = node.value.shown();
+            section.problem(node, format!("is {reference}, which {flaw}"))
+        }
         Err(flaw) => {
             let hint = match &flaw {
-                UrlFlaw::Unknown(name) if !resolved.is_reference => {
-                    nearest::hint(name, PLACEHOLDERS.map(|(known, _)| known))
-                }
+                UrlFlaw::Unknown(name) => nearest::hint(name, PLACEHOLDERS.map(|(known, _)| known)),
                 _ => String::new(),
             };
-            match flaw {
-                // What the reference holds is not repeated.
-                UrlFlaw::Unknown(_) if resolved.is_reference => {
-                    section.problem(node, "has an unknown placeholder")
-                }
-                flaw => section.problem(node, format!("{flaw}{hint}")),
-            }
+            let shown = mask_passwords(&resolved.text);
+            section.problem(node, format!("is {shown:?}, which {flaw}{hint}"))
         }
     }
 }

@@ -79,64 +79,6 @@ fn broken_toml_is_told_with_its_line() {
 }
 
 #[test]
-fn properties_that_are_the_relay_s_own_unknown_or_wrong_are_told() {
-    for (property, message) in [
-        (
-            "\"group.id\" = \"x\"",
-            "group.id is the relay's own: set kafka.group_prefix",
-        ),
-        (
-            "\"isolation.level\" = \"read_uncommitted\"",
-            "isolation.level is the relay's own: records of aborted transactions are never delivered",
-        ),
-        (
-            "\"enable.partition.eof\" = true",
-            "enable.partition.eof is the relay's own: only records are asked for",
-        ),
-        (
-            "\"topic.blacklist\" = \".*\"",
-            "topic.blacklist is the relay's own: set a destination's sources",
-        ),
-        (
-            "\"debug\" = \"all\"",
-            "debug is the relay's own: librdkafka says its warnings and errors",
-        ),
-        (
-            "\"securty.protocol\" = \"ssl\"",
-            "securty.protocol is none of librdkafka's properties that may be set (did you mean security.protocol?)",
-        ),
-        (
-            "\"acks\" = \"1\"",
-            "acks is none of librdkafka's properties that may be set (the nearest is check.crcs)",
-        ),
-        (
-            "\"socket.timeout.ms\" = -5",
-            "socket.timeout.ms is refused by librdkafka: Configuration property \"socket.timeout.ms\" value -5 is outside allowed range 10..300000",
-        ),
-        (
-            "\"security.protocol\" = \"tls\"",
-            "security.protocol is refused by librdkafka: Invalid value \"tls\" for configuration property \"security.protocol\"",
-        ),
-        (
-            "\"client.rack\" = []",
-            "client.rack must be a string, a number or a boolean, not a list of 0",
-        ),
-        (
-            "\"sasl.password\" = \"hunter2\"",
-            "sasl.password must be a reference (\"env:NAME\" or \"file:/path\"), not a plain value",
-        ),
-        (
-            "\"sasl.password\" = 5",
-            "sasl.password must be a reference (\"env:NAME\" or \"file:/path\")",
-        ),
-    ] {
-        let text = format!("{LEAST}\n[kafka.properties]\n{property}");
-        let told = format!("relay.toml:10: kafka.properties.{message}");
-        assert_eq!(problems(&text, &Environment::default()), [told]);
-    }
-}
-
-#[test]
 fn the_log_must_not_have_more_partitions_than_it_can_plan() {
     let text = format!("{LEAST}\nretention = {{ failure = \"151d\" }}");
     assert_eq!(

@@ -158,10 +158,10 @@ fn urls_that_no_request_could_use_are_refused() {
         let found = problems(&text, &Environment::default());
         assert_eq!(found.len(), 1, "{url}: {found:#?}");
         let told = [
-            "must be an absolute http or https URL",
-            "has a placeholder outside of path and query",
+            "must be an absolute http or https URL".to_owned(),
+            format!("is {url:?}, which has a placeholder outside of path and query"),
         ];
-        let is_told = |message: &&str| {
+        let is_told = |message: &String| {
             found[0].starts_with(&format!("relay.toml:10: destinations.search.url {message}"))
         };
         assert!(told.iter().any(is_told), "{url}: {found:#?}");

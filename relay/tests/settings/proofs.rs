@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
+use relay_test_support::reference::keys_of;
 use replicates_relay::config::DEFAULTS;
 
 /// Keys, the file below `relay/` of a test in which another value makes another thing happen, and that test.
@@ -353,7 +354,7 @@ const PROOFS: &[(&str, &str, &str)] = &[
 fn every_key_of_the_reference_has_a_test_that_it_does_what_it_says() {
     let proven: BTreeSet<_> = PROOFS.iter().map(|(key, ..)| (*key).to_owned()).collect();
     assert_eq!(proven.len(), PROOFS.len(), "a key is listed twice");
-    assert_eq!(keys_of_the_reference(), proven);
+    assert_eq!(keys_of(DEFAULTS), proven);
 }
 
 #[test]
@@ -370,29 +371,4 @@ fn the_tests_that_prove_keys_are_there() {
         let is_test = before.ends_with("#[test]") || before.ends_with("#[tokio::test]");
         assert!(is_test, "{key}: {test} of {file} is not a test");
     }
-}
-
-/// Those that are set there, and those that are shown as comments.
-fn keys_of_the_reference() -> BTreeSet<String> {
-    let mut keys = BTreeSet::new();
-    let mut section = String::new();
-    for line in DEFAULTS.lines() {
-        let line = line.strip_prefix("# ").unwrap_or(line);
-        let header = line.strip_prefix('[').and_then(|rest| rest.split_once(']'));
-        if let Some((name, rest)) = header {
-            // Not the words of a sentence that begins with a section's name.
-            if rest.is_empty() || rest.starts_with("   ") {
-                name.clone_into(&mut section);
-            }
-            continue;
-        }
-        let Some((key, _)) = line.split_once(" = ") else {
-            continue;
-        };
-        let is_key = |byte: u8| byte.is_ascii_lowercase() || byte == b'_';
-        if key.bytes().all(is_key) {
-            keys.insert(format!("{section}.{key}"));
-        }
-    }
-    keys
 }

@@ -7,6 +7,7 @@
 //! - [`database`]: a fresh PostgreSQL database
 //! - [`postgres_pair`]: a PostgreSQL server of the test's own with a standby, behind one address
 //! - [`relay`]: the real relay as a process, with a configuration written for it
+//! - [`reference`]: the keys that such a configuration may have
 //!
 //! Beside it:
 //! - [`stub_server`]: an endpoint that answers as told and remembers what it was sent
@@ -23,6 +24,7 @@ pub mod port;
 pub mod postgres_pair;
 pub mod raw_server;
 pub mod record;
+pub mod reference;
 pub mod relay;
 pub mod scene;
 pub mod services;
