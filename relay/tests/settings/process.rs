@@ -148,10 +148,15 @@ fn the_relay_says_as_much_as_it_is_told_in_the_format_it_is_told() {
         ("level = \"error\"", true, false),
     ] {
         let scene = Scene::new();
+        let topic = scene.create_topic("monolith", "billing", "Vehicle", 1);
+        let consumer = StubServer::accepting();
         let config = RelayConfig::new(&scene)
             .section("telemetry", lines)
-            .destination("billing", "http://127.0.0.1:1/", "");
+            .destination("billing", &consumer.url(), "");
         let mut relay = RelayProcess::start_ready(BINARY, config);
+        publish(&topic, 0..1);
+        // By then it has said what it says: a relay may be ready before it delivers.
+        wait_until("it delivers", PATIENCE, || consumer.count() == 1);
         relay.terminate(PATIENCE);
         let output = relay.output();
         assert_eq!(
