@@ -45,6 +45,36 @@ fn only_the_sources_that_are_named_may_deliver() {
 }
 
 #[test]
+fn a_disabled_destination_is_left_alone_until_it_is_enabled() {
+    let scene = Scene::new();
+    let topics = ["fleet", "billing"]
+        .map(|destination| scene.create_topic("monolith", destination, "Vehicle", 1));
+    let (fleet, billing) = (StubServer::accepting(), StubServer::accepting());
+    let base = RelayConfig::new(&scene).destination("billing", &billing.url(), "");
+    let of_fleet = |lines| base.clone().destination("fleet", &fleet.url(), lines);
+    let relay = RelayProcess::start_ready(BINARY, of_fleet("enabled = false"));
+    for topic in &topics {
+        publish(topic, 1..4, "");
+    }
+    wait_until_all_is_committed(&scene, &topics[1]);
+    assert_eq!(keys(&billing), set(&["1", "2", "3"]));
+    let (_, told) = relay.fetch("/api/v1/destinations/fleet").unwrap();
+    assert!(told.contains("\"state\":\"disabled\""), "{told}");
+    assert_eq!(keys(&fleet), set(&[]));
+    assert!(committed_offsets(&scene.group("fleet"), &topics[0]).is_empty());
+    assert!(
+        !relay.output().contains(&topics[0]),
+        "its topic is left alone"
+    );
+
+    relay.write_config(&of_fleet("enabled = true"));
+    relay.signal("HUP");
+    wait_until("what waited in Kafka is delivered", PATIENCE, || {
+        keys(&fleet) == set(&["1", "2", "3"])
+    });
+}
+
+#[test]
 fn a_group_that_begins_at_the_end_leaves_what_was_there_and_reads_later_topics_whole() {
     let scene = Scene::new();
     let vehicles = scene.create_topic("monolith", "billing", "Vehicle", 1);

@@ -330,8 +330,8 @@ const PROOFS: &[(&str, &str, &str)] = &[
     ),
     (
         "destinations.billing.enabled",
-        "tests/config/layers.rs",
-        "a_disabled_destination_is_checked_and_named_but_not_delivered_to",
+        "tests/behaviour/limits.rs",
+        "a_disabled_destination_is_left_alone_until_it_is_enabled",
     ),
     (
         "destinations.billing.sources",
