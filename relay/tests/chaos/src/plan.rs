@@ -124,7 +124,7 @@ impl Track {
 /// A static member that comes back within its session takes its own partitions again; one that stays away, or is frozen
 /// for longer, loses them.
 fn relay_fault(dice: &mut Dice) -> (RelayFault, Duration) {
-    if dice.happens(40) {
+    if dice.happens(25) {
         return (RelayFault::Turn(Turn::draw(dice)), Duration::ZERO);
     }
     let away = if dice.happens(60) {
