@@ -4,8 +4,10 @@
 use std::time::Duration;
 
 use relay_core::partitioner::partition_of;
-use relay_test_support::history::{order_violations, overlaps};
-use relay_test_support::kafka::{Producer, add_partitions, committed_offsets, end_offsets};
+use relay_test_support::history::{Exchange, order_violations, overlaps};
+use relay_test_support::kafka::{
+    Producer, add_partitions, committed_offsets, create_topic, delete_topic, end_offsets,
+};
 use relay_test_support::record::Record;
 use relay_test_support::relay::{RelayConfig, RelayProcess};
 use relay_test_support::scene::Scene;
@@ -115,6 +117,53 @@ fn what_is_undelivered_moves_with_its_key_to_another_replica_and_is_sent_there()
         0,
         "the log says where it was read"
     );
+}
+
+#[test]
+fn a_topic_that_was_made_anew_with_fewer_partitions_keeps_what_is_undelivered_and_is_read_from_its_beginning()
+ {
+    let scene = Scene::new();
+    let topic = scene.create_topic("monolith", "billing", "Vehicle", AFTER);
+    let consumer = StubServer::start(answer);
+    let config = RelayConfig::new(&scene).destination("billing", &consumer.url(), LATE_RETRY);
+    let relay = RelayProcess::start_ready(BINARY, config);
+    publish(&Producer::new(), &topic, 1);
+    wait_until_all_is_committed(&scene, &topic);
+    let lost = "\"is_lost\":";
+    let revocations = |relay: &RelayProcess| relay.output().matches(lost).count();
+    let before = revocations(&relay);
+    delete_topic(&topic);
+    wait_until("it has no partition any more", PATIENCE, || {
+        revocations(&relay) > before
+    });
+
+    create_topic(&topic, BEFORE, &[]);
+    consumer.answer_with(|_| Answer::ok());
+    let producer = Producer::new();
+    for key in (0..KEYS).filter(|key| !is_refused(&key.to_string())) {
+        producer.send(&topic, &vehicle(key, 2));
+    }
+    producer.flush();
+    wait_until_all_is_committed(&scene, &topic);
+    wait_until("nothing is undelivered", PATIENCE, || {
+        scene.database.number("select count(*) from parked") == 0
+    });
+    let exchanges = consumer.exchanges();
+    for key in 0..KEYS {
+        let newest = if is_refused(&key.to_string()) { 1 } else { 2 };
+        let its = |exchange: &&Exchange| exchange.request.key() == key.to_string();
+        let mut taken = exchanges
+            .iter()
+            .filter(its)
+            .filter(|exchange| exchange.status == Some(200));
+        assert_eq!(
+            taken.next_back().unwrap().request.version(),
+            newest,
+            "{key}"
+        );
+    }
+    assert_eq!(order_violations(&exchanges), Vec::<String>::new());
+    assert_eq!(overlaps(&exchanges), Vec::<String>::new());
 }
 
 #[test]

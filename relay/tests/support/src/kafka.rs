@@ -38,6 +38,16 @@ pub fn create_topic(topic: &str, partitions: i32, settings: &[(&str, &str)]) {
     });
 }
 
+/// Removes a topic with all its records.
+pub fn delete_topic(topic: &str) {
+    block_on(async || {
+        let admin: AdminClient<DefaultClientContext> = client().create().unwrap();
+        let options = AdminOptions::new().operation_timeout(Some(PATIENCE));
+        let deleted = admin.delete_topics(&[topic], &options).await.unwrap();
+        deleted.into_iter().next().unwrap().unwrap();
+    });
+}
+
 /// Gives a topic more partitions: so many in all.
 pub fn add_partitions(topic: &str, partitions: i32) {
     block_on(async || {
