@@ -230,6 +230,8 @@ Egress { allow: [Network { first: 10.20.0.0, prefix: 16 }], deny: [Network { fir
         connect_timeout: Duration::from_secs(3),
         response_bytes_max: 5 << 10,
         concurrency: 7,
+        // No file says this.
+        age_max: Duration::from_secs(60),
     };
     assert_eq!(http::Limits::from(&**fleet), limits);
 }
