@@ -14,7 +14,7 @@ use relay_test_support::stub_server::StubServer;
 use relay_test_support::wait::wait_until;
 
 const BINARY: &str = env!("CARGO_BIN_EXE_replicates-relay");
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(120);
 const KEYS: u64 = 100;
 
 /// Records before, during and after.
@@ -41,7 +41,8 @@ impl Failover {
             .destination("billing", &consumer.url(), "concurrency = 16");
         let relay = RelayProcess::start_ready(BINARY, config);
         publish(&topic, 0..PUBLISHED / 3);
-        wait_until("some are delivered", PATIENCE, || consumer.count() > 100);
+        // Of each key that is read at once only the newest need be sent.
+        wait_until("some are delivered", PATIENCE, || consumer.count() > 20);
         Self {
             servers,
             scene,
