@@ -276,16 +276,18 @@ pub trait Store: Send + Sync {
         until: Timestamp,
     ) -> Result<Claim, StoreError>;
 
-    /// Keeps the answer to the write whose key was claimed; of two the first stays.
+    /// Keeps the answer to the write whose key was claimed until then, unless somebody else has claimed it since; of two the
+    /// first stays.
     async fn keep_answer(
         &self,
         key: &str,
+        claimed_until: Timestamp,
         response: &str,
         expires_at: Timestamp,
     ) -> Result<(), StoreError>;
 
-    /// Gives up a claim whose write came to nothing: the next may try.
-    async fn give_up_key(&self, key: &str) -> Result<(), StoreError>;
+    /// Gives up the claim until then, whose write came to nothing: the next may try.
+    async fn give_up_key(&self, key: &str, claimed_until: Timestamp) -> Result<(), StoreError>;
 }
 
 /// Opens the store that the URL names. Connects when it is first used, so this only fails on a URL that is wrong. Called

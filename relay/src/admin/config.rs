@@ -55,13 +55,17 @@ pub async fn reload(
         ]));
     }
     let asked = ("reload", &*body);
-    once::answer(&context, &headers, asked, StatusCode::OK, || {
-        read(&context, &caller)
-    })
+    once::answer(
+        &context,
+        &headers,
+        asked,
+        StatusCode::OK,
+        read(context.clone(), caller),
+    )
     .await
 }
 
-async fn read(context: &Context, caller: &str) -> Result<String, ApiError> {
+async fn read(context: Arc<Context>, caller: Arc<str>) -> Result<String, ApiError> {
     let answer = context.reload.ask().await;
     let (detail, answer) = match answer {
         Ok(revision) => {
@@ -80,7 +84,7 @@ async fn read(context: &Context, caller: &str) -> Result<String, ApiError> {
     };
     let audit = Audit {
         at: context.clock.now().wall,
-        token_name: caller.to_owned(),
+        token_name: caller.to_string(),
         action: "reload",
         target: "config".to_owned(),
         detail: Some(detail),

@@ -1,15 +1,17 @@
 //! Writes that carry an `Idempotency-Key` are done once, however often they arrive.
 
+use std::panic;
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use relay_core::time::saturating_add;
+use relay_core::time::{Timestamp, saturating_add};
 use sha2::{Digest, Sha256};
 
 use super::Context;
 use super::answer::ApiError;
-use crate::store::Claim;
+use crate::store::{Claim, StoreError};
 
 /// For how long an answer is kept for the same key.
 const ANSWER_KEPT: Duration = Duration::from_secs(24 * 3_600);
@@ -27,41 +29,65 @@ const KEY_BYTES_MAX: usize = 255;
 /// Answers a write with the JSON that it leads to, or with what the same write led to before.
 ///
 /// `asked` is what was asked for, the path included: one key must not stand for two deliveries.
-pub async fn answer<F>(
-    context: &Context,
+pub async fn answer(
+    context: &Arc<Context>,
     headers: &HeaderMap,
     (asked, body): (&str, &[u8]),
     status: StatusCode,
-    write: impl FnOnce() -> F,
-) -> Result<Response, ApiError>
-where
-    F: Future<Output = Result<String, ApiError>>,
-{
+    write: impl Future<Output = Result<String, ApiError>> + Send + 'static,
+) -> Result<Response, ApiError> {
     let Some(key) = idempotency_key(headers)? else {
-        return write().await.map(|response| of(status, response));
+        return write.await.map(|response| of(status, response));
     };
     let mut sha = Sha256::new();
     sha.update(format!("{asked}\n"));
     sha.update(body);
     let body_hash = sha.finalize().to_vec();
-    let claiming = claim(context, &key, &body_hash);
-    let claimed = tokio::time::timeout(WAIT_MAX, claiming).await;
-    if let Some(kept) = claimed.unwrap_or_else(|_| Err(under_way(&key)))? {
-        return Ok(of(status, kept));
-    }
-    let answer = write().await;
-    settle(context, &key, answer.as_ref().ok()).await?;
+    // A client that goes away takes its handler with it, which would leave the key claimed.
+    let whole = tokio::spawn(once(context.clone(), key, body_hash, write));
+    let answer = whole.await.unwrap_or_else(|error| {
+        Err(match error.try_into_panic() {
+            Ok(panicked) => panic::resume_unwind(panicked),
+            Err(_) => ApiError::unavailable("the relay is ending".to_owned()),
+        })
+    });
     answer.map(|response| of(status, response))
 }
 
-/// What the same write was answered; none when it is to be done now, and nobody else will do it.
-async fn claim(context: &Context, key: &str, body_hash: &[u8]) -> Result<Option<String>, ApiError> {
+async fn once(
+    context: Arc<Context>,
+    key: String,
+    body_hash: Vec<u8>,
+    write: impl Future<Output = Result<String, ApiError>>,
+) -> Result<String, ApiError> {
+    let claimed_until = match claim(&context, &key, &body_hash).await? {
+        Key::Claimed { until } => until,
+        Key::Answered(kept) => return Ok(kept),
+    };
+    let answer = write.await;
+    let settled = settle(&context, &key, claimed_until, answer.as_ref().ok()).await;
+    // What became of the write is what was asked for.
+    if let Err(error) = settled {
+        tracing::warn!(%error, key, "an Idempotency-Key stays claimed for a while after its write has ended");
+    }
+    answer
+}
+
+enum Key {
+    /// The write is to be done now, and nobody else will do it until then.
+    Claimed { until: Timestamp },
+    /// What the same write was answered.
+    Answered(String),
+}
+
+async fn claim(context: &Context, key: &str, body_hash: &[u8]) -> Result<Key, ApiError> {
+    let started = context.clock.now().monotonic;
     loop {
-        let now = context.clock.now().wall;
-        let until = saturating_add(now, CLAIM_KEPT);
-        let claim = context.store.claim_key(key, body_hash, now, until);
+        let now = context.clock.now();
+        let until = saturating_add(now.wall, CLAIM_KEPT);
+        let claim = context.store.claim_key(key, body_hash, now.wall, until);
         match claim.await? {
-            Claim::Ours => return Ok(None),
+            Claim::Ours => return Ok(Key::Claimed { until }),
             Claim::Theirs {
                 body_hash: other, ..
             } if other != body_hash => {
@@ -72,22 +98,33 @@ async fn claim(context: &Context, key: &str, body_hash: &[u8]) -> Result<Option<
             Claim::Theirs {
                 response: Some(kept),
                 ..
-            } => return Ok(Some(kept)),
+            } => return Ok(Key::Answered(kept)),
+            // Between two looks: one that is broken off may have claimed the key.
+            Claim::Theirs { response: None, .. }
+                if now.monotonic.saturating_sub(started) >= WAIT_MAX =>
+            {
+                return Err(under_way(key));
+            }
             Claim::Theirs { response: None, .. } => tokio::time::sleep(LOOK_EVERY).await,
         }
     }
 }
 
 /// The answer is kept for those who ask again. A write that failed may be tried again.
-async fn settle(context: &Context, key: &str, answer: Option<&String>) -> Result<(), ApiError> {
-    let settled = match answer {
-        Some(response) => {
-            let expires_at = saturating_add(context.clock.now().wall, ANSWER_KEPT);
-            context.store.keep_answer(key, response, expires_at).await
-        }
-        None => context.store.give_up_key(key).await,
+async fn settle(
+    context: &Context,
+    key: &str,
+    claimed_until: Timestamp,
+    answer: Option<&String>,
+) -> Result<(), StoreError> {
+    let Some(response) = answer else {
+        return context.store.give_up_key(key, claimed_until).await;
     };
-    Ok(settled?)
+    let expires_at = saturating_add(context.clock.now().wall, ANSWER_KEPT);
+    let keeping = context
+        .store
+        .keep_answer(key, claimed_until, response, expires_at);
+    keeping.await
 }
 
 fn under_way(key: &str) -> ApiError {

@@ -66,20 +66,24 @@ async fn change(
         token_name: caller.to_string(),
         at: context.clock.now().wall,
     };
-    once::answer(&context, &headers, (&asked, &body), StatusCode::OK, || {
-        set(&context, &request)
-    })
+    once::answer(
+        &context,
+        &headers,
+        (&asked, &body),
+        StatusCode::OK,
+        set(context.clone(), request),
+    )
     .await
 }
 
-async fn set(context: &Context, request: &PauseRequest) -> Result<String, ApiError> {
-    context.store.set_pause(request).await?;
+async fn set(context: Arc<Context>, request: PauseRequest) -> Result<String, ApiError> {
+    context.store.set_pause(&request).await?;
     let PauseRequest {
         destination,
         wish,
         token_name,
         ..
-    } = request;
+    } = &request;
     tracing::info!(
         %destination,
         token = token_name,

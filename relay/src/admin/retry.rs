@@ -38,14 +38,14 @@ pub async fn retry(
         &headers,
         (&asked, &body),
         StatusCode::ACCEPTED,
-        || send(&context, &request),
+        send(context.clone(), request),
     )
     .await
 }
 
-async fn send(context: &Context, request: &RetryRequest) -> Result<String, ApiError> {
+async fn send(context: Arc<Context>, request: RetryRequest) -> Result<String, ApiError> {
     let id = request.id;
-    match context.store.retry(request).await? {
+    match context.store.retry(&request).await? {
         RetryAnswer::Due => {
             tracing::info!(delivery = %id, token = request.token_name, "retry asked for");
             Ok(due(id))

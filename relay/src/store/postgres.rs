@@ -446,17 +446,23 @@ impl Store for PostgresStore {
     async fn keep_answer(
         &self,
         key: &str,
+        claimed_until: Timestamp,
         response: &str,
         expires_at: Timestamp,
     ) -> Result<(), StoreError> {
         on_lease!(self, "keeping an answer", |connection| {
-            claims::answer(connection, key, response, Moment(expires_at))
+            claims::answer(
+                connection,
+                (key, Moment(claimed_until)),
+                response,
+                Moment(expires_at),
+            )
         })
     }
 
-    async fn give_up_key(&self, key: &str) -> Result<(), StoreError> {
+    async fn give_up_key(&self, key: &str, claimed_until: Timestamp) -> Result<(), StoreError> {
         on_lease!(self, "giving up an idempotency key", |connection| {
-            claims::give_up(connection, key)
+            claims::give_up(connection, (key, Moment(claimed_until)))
         })
     }
 }

@@ -186,6 +186,19 @@ fn the_same_idempotency_key_does_the_same_once() {
     assert_eq!(audit(&relay).0, 1);
 }
 
+const HELD_UP: &str = "select count(*) from pg_stat_activity
+  where datname = current_database() and wait_event_type = 'Lock'";
+
+/// Holds up whoever asks for a retry, until the connection is closed.
+fn hold_audits(relay: &Relay, database: &Database) -> PgConnection {
+    relay.runtime.block_on(async {
+        let mut holder = PgConnection::connect(database.url()).await.unwrap();
+        let lock = "begin; lock table audit in exclusive mode";
+        sqlx::raw_sql(lock).execute(&mut holder).await.unwrap();
+        holder
+    })
+}
+
 #[test]
 fn of_two_requests_at_once_with_one_key_one_is_done_and_both_are_answered() {
     let database = Database::create(&unique_name());
@@ -196,30 +209,42 @@ fn of_two_requests_at_once_with_one_key_one_is_done_and_both_are_answered() {
         format!("/api/v1/deliveries/{}/retry", id("42", 7)),
     );
     let ask = || Relay::ask_at(&address, "POST", &path, &[("idempotency-key", "a1")], "");
-    let mut holder = relay.runtime.block_on(async {
-        let mut holder = PgConnection::connect(database.url()).await.unwrap();
-        let lock = "begin; lock table audit in exclusive mode";
-        sqlx::raw_sql(lock).execute(&mut holder).await.unwrap();
-        holder
-    });
-    let held_up = "select count(*) from pg_stat_activity
-      where datname = current_database() and wait_event_type = 'Lock'";
+    let holder = hold_audits(&relay, &database);
     std::thread::scope(|scope| {
         let asking = [scope.spawn(ask), scope.spawn(ask)];
         wait_until("one of them is held up", PATIENCE, || {
-            database.number(held_up) > 0
+            database.number(HELD_UP) > 0
         });
         // The other would be as well, had it not seen that.
         std::thread::sleep(MOMENT);
-        assert_eq!(database.number(held_up), 1);
-        relay.runtime.block_on(async {
-            let commit = sqlx::raw_sql("commit").execute(&mut holder).await;
-            commit.unwrap();
-        });
+        assert_eq!(database.number(HELD_UP), 1);
+        relay.runtime.block_on(holder.close()).unwrap();
         let [one, other] = asking.map(|asked| asked.join().unwrap());
         assert_eq!((one.status, other.status), (202, 202), "{one:?} {other:?}");
         assert_eq!(one.body, other.body);
     });
+    assert_eq!(database.number("select count(*) from audit"), 1);
+}
+
+#[test]
+fn a_write_whose_client_goes_away_is_done_and_its_answer_kept_for_when_it_asks_again() {
+    let database = Database::create(&unique_name());
+    let relay = Relay::start_on(Some(database.url()), Tables::Migrated, OPEN);
+    relay.keep(&batch(vec![], vec![rejected("42", 7)]));
+    let (address, path) = (
+        relay.address().to_string(),
+        format!("/api/v1/deliveries/{}/retry", id("42", 7)),
+    );
+    let key = ("idempotency-key", "a1");
+    let holder = hold_audits(&relay, &database);
+    let asking = Relay::send_to(&address, "POST", &path, &[key], "");
+    wait_until("it is held up", PATIENCE, || database.number(HELD_UP) > 0);
+    drop(asking);
+    // For the relay to notice.
+    std::thread::sleep(MOMENT);
+    relay.runtime.block_on(holder.close()).unwrap();
+    let again = relay.ask("POST", &path, &[key], "");
+    assert_eq!(again.status, 202, "{again:?}");
     assert_eq!(database.number("select count(*) from audit"), 1);
 }
 

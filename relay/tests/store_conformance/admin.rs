@@ -65,18 +65,29 @@ async fn a_key_is_claimed_by_one_and_answers_all_until_it_expires(database: Data
     assert_eq!(claim("k", now()).await, Claim::Ours);
     assert_eq!(claim("k", now()).await, theirs(None));
     assert_eq!(claim("other", now()).await, Claim::Ours);
-    store.keep_answer("k", "first", later).await.unwrap();
-    store.keep_answer("k", "second", later).await.unwrap();
+    let keep = async |key: &str, claimed_until, answer: &str| {
+        let keeping = store.keep_answer(key, claimed_until, answer, later);
+        keeping.await.unwrap();
+    };
+    let give_up = async |key: &str, until| store.give_up_key(key, until).await.unwrap();
+    keep("k", soon, "first").await;
+    keep("k", soon, "second").await;
     assert_eq!(claim("k", soon).await, theirs(Some("first")));
     assert_eq!(claim("k", later).await, Claim::Ours);
 
-    // Whoever had it came to nothing, or died.
-    store.give_up_key("other").await.unwrap();
+    // Whoever had it came to nothing.
+    give_up("other", soon).await;
     assert_eq!(claim("other", now()).await, Claim::Ours);
-    assert_eq!(claim("other", soon).await, Claim::Ours);
-    store.keep_answer("other", "kept", later).await.unwrap();
-    store.give_up_key("other").await.unwrap();
-    assert_eq!(claim("other", soon).await, theirs(Some("kept")));
+    // Or was late: it is the claim of the next, who is answering still.
+    let again = soon + Duration::from_secs(60);
+    let next = store.claim_key("other", &hash, soon, again).await.unwrap();
+    assert_eq!(next, Claim::Ours);
+    keep("other", soon, "late").await;
+    give_up("other", soon).await;
+    assert_eq!(claim("other", soon).await, theirs(None));
+    keep("other", again, "kept").await;
+    give_up("other", again).await;
+    assert_eq!(claim("other", again).await, theirs(Some("kept")));
 
     let past = now() - Duration::from_secs(1);
     let gone = store.claim_key("gone", &hash, now(), past).await.unwrap();

@@ -38,17 +38,21 @@ pub(super) async fn claim(
     Ok(Claim::theirs(theirs, body_hash))
 }
 
-/// Keeps the answer to the write of a claim.
+/// Keeps the answer to the write of a claim. One that took too long may be another's by now.
 pub(super) async fn answer(
     connection: &mut PgConnection,
-    key: &str,
+    (key, claimed_until): (&str, Moment),
     response: &str,
     expires_at: Moment,
 ) -> Result<(), Trouble> {
     sqlx::query(
-        "update idempotency_keys set response = $2, expires_at = $3 where key = $1 and response = ''",
+        "
+        update idempotency_keys set response = $3, expires_at = $4
+        where key = $1 and response = '' and expires_at = $2
+        ",
     )
     .bind(key)
+    .bind(claimed_until)
     .bind(response)
     .bind(expires_at)
     .execute(connection)
@@ -57,10 +61,16 @@ pub(super) async fn answer(
 }
 
 /// Forgets a claim whose write came to nothing.
-pub(super) async fn give_up(connection: &mut PgConnection, key: &str) -> Result<(), Trouble> {
-    sqlx::query("delete from idempotency_keys where key = $1 and response = ''")
-        .bind(key)
-        .execute(connection)
-        .await?;
+pub(super) async fn give_up(
+    connection: &mut PgConnection,
+    (key, claimed_until): (&str, Moment),
+) -> Result<(), Trouble> {
+    sqlx::query(
+        "delete from idempotency_keys where key = $1 and response = '' and expires_at = $2",
+    )
+    .bind(key)
+    .bind(claimed_until)
+    .execute(connection)
+    .await?;
     Ok(())
 }

@@ -38,29 +38,39 @@ pub(super) async fn claim(
     Ok(Claim::theirs(theirs, body_hash))
 }
 
-/// Keeps the answer to the write of a claim.
+/// Keeps the answer to the write of a claim. One that took too long may be another's by now.
 pub(super) async fn answer(
     connection: &mut SqliteConnection,
-    key: &str,
+    (key, claimed_until): (&str, Timestamp),
     response: &str,
     expires_at: Timestamp,
 ) -> Result<(), Trouble> {
     sqlx::query(
-        "update idempotency_keys set response = ?, expires_at = ? where key = ? and response = ''",
+        "
+        update idempotency_keys set response = ?3, expires_at = ?4
+        where key = ?1 and response = '' and expires_at = ?2
+        ",
     )
+    .bind(key)
+    .bind(claimed_until.as_microsecond())
     .bind(response)
     .bind(expires_at.as_microsecond())
-    .bind(key)
     .execute(connection)
     .await?;
     Ok(())
 }
 
 /// Forgets a claim whose write came to nothing.
-pub(super) async fn give_up(connection: &mut SqliteConnection, key: &str) -> Result<(), Trouble> {
-    sqlx::query("delete from idempotency_keys where key = ? and response = ''")
-        .bind(key)
-        .execute(connection)
-        .await?;
+pub(super) async fn give_up(
+    connection: &mut SqliteConnection,
+    (key, claimed_until): (&str, Timestamp),
+) -> Result<(), Trouble> {
+    sqlx::query(
+        "delete from idempotency_keys where key = ?1 and response = '' and expires_at = ?2",
+    )
+    .bind(key)
+    .bind(claimed_until.as_microsecond())
+    .execute(connection)
+    .await?;
     Ok(())
 }
