@@ -145,7 +145,6 @@ impl Deliver {
             if self.edges.lease.has_lapsed() {
                 self.begin_anew()?;
             }
-            self.edges.lease.renew();
             while let Ok(input) = self.edges.inputs.try_recv() {
                 inputs.push(input);
                 if inputs.len() >= INPUTS_MAX {
@@ -173,11 +172,7 @@ impl Deliver {
     /// Waits for an input, for Kafka, or for the next timer.
     async fn wait(&mut self, inputs: &mut Vec<Input>) {
         let now = self.edges.clock.now().monotonic;
-        let timer = self
-            .desks
-            .iter()
-            .filter_map(|desk| desk.next_timer(now))
-            .min();
+        let timer = self.desks.next_timer(now);
         let wait = timer.map_or(TURN_MAX, |timer| timer.saturating_sub(now).min(TURN_MAX));
         tokio::select! {
             _ = self.edges.inputs.recv_many(inputs, INPUTS_MAX) => {}
@@ -266,7 +261,7 @@ impl Deliver {
             exchange,
         };
         let event = done.exchange.map_or(Event::Unsent { request }, answer);
-        // Seen by the thread `http` first: this one had turned again before it looked.
+        // The thread `http` saw it first.
         if matches!(event, Event::Unsent { .. }) && done.term == self.edges.lease.term() {
             self.begin_anew()?;
         }

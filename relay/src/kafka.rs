@@ -30,6 +30,7 @@ mod unread;
 use rdkafka::error::KafkaError;
 
 pub use bounds::{Found, Question, find_bounds};
+pub use client::trusted_for;
 pub use consumer::{Arrival, Consumer};
 pub use partitions::{Counted, watch_partitions};
 pub use policies::{Policies, Policy, describe, watch_policies};

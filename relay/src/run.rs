@@ -127,7 +127,8 @@ impl Running {
         .context("cannot start the admin API")?;
         let bell = Arc::new(Notify::new());
         let (inputs, arriving) = mpsc::channel(INPUTS_WAITING_MAX);
-        let lease = Lease::new(clock, config.kafka.session_timeout);
+        let lease = Lease::pulsing(clock, kafka::trusted_for(&config.kafka))
+            .context("cannot start the thread pulse")?;
         let http =
             http::spawn(inputs.clone(), lease.clone()).context("cannot start the thread http")?;
         let keeper = Keeper {

@@ -199,8 +199,10 @@ impl Desk {
         Ok(has_more)
     }
 
-    pub fn next_timer(&self, now: Duration) -> Option<Duration> {
-        let subscribe = (!self.consumer.is_subscribed()).then_some(self.subscribe_at);
+    /// `may_join`: its name is free.
+    pub fn next_timer(&self, now: Duration, may_join: bool) -> Option<Duration> {
+        let wants_to_join = may_join && !self.consumer.is_subscribed();
+        let subscribe = wants_to_join.then_some(self.subscribe_at);
         self.engine
             .next_timer(now)
             .into_iter()

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use relay_core::engine::Event;
 use relay_core::time::Now;
@@ -116,6 +117,13 @@ impl Desks {
             }
         }
         Ok(has_more)
+    }
+
+    /// When one of them wants to do something next. Whoever waits for its name is polled often enough.
+    pub fn next_timer(&self, now: Duration) -> Option<Duration> {
+        let leaving = self.leaving();
+        let timer = |desk: &Desk| desk.next_timer(now, !leaving.contains(desk.name()));
+        self.present.values().filter_map(timer).min()
     }
 
     /// The names that are not free yet.

@@ -1,5 +1,7 @@
 //! What a consumer asks of librdkafka.
 
+use std::time::Duration;
+
 use rdkafka::ClientConfig;
 
 use crate::config::Kafka;
@@ -7,6 +9,9 @@ use crate::config::Kafka;
 /// How often new topics are looked for, and how often librdkafka counts lag.
 const METADATA_INTERVAL_MS: &str = "5000";
 const STATISTICS_INTERVAL_MS: &str = "5000";
+
+/// The least time between two heartbeats.
+const HEARTBEAT_INTERVAL_MIN: Duration = Duration::from_millis(250);
 
 /// What is set unless the user sets it.
 const PREFERRED: [(&str, &str); 2] = [
@@ -16,6 +21,19 @@ const PREFERRED: [(&str, &str); 2] = [
     // up to 10 s between two attempts to connect.
     ("reconnect.backoff.max.ms", "1000"),
 ];
+
+/// How often a member tells its group that it is there.
+fn heartbeat_interval(kafka: &Kafka) -> Duration {
+    (kafka.session_timeout / 4).max(HEARTBEAT_INTERVAL_MIN)
+}
+
+/// For how long a member that was there a moment ago is certain to be one still, though nobody hears of it: its last heartbeat
+/// may have been its interval before.
+pub fn trusted_for(kafka: &Kafka) -> Duration {
+    kafka
+        .session_timeout
+        .saturating_sub(heartbeat_interval(kafka))
+}
 
 /// The settings of a destination's consumer. What is set here is refused as one of `kafka.properties`, or left to them.
 pub(super) fn client(kafka: &Kafka, group: &str, replica: &str) -> ClientConfig {
@@ -35,7 +53,7 @@ pub(super) fn client(kafka: &Kafka, group: &str, replica: &str) -> ClientConfig 
         .set("session.timeout.ms", session_ms.to_string())
         .set(
             "heartbeat.interval.ms",
-            (session_ms / 4).max(250).to_string(),
+            heartbeat_interval(kafka).as_millis().to_string(),
         )
         .set("enable.auto.commit", "false")
         .set("enable.auto.offset.store", "false")

@@ -127,10 +127,11 @@ fn relay_fault(dice: &mut Dice) -> (RelayFault, Duration) {
     if dice.happens(25) {
         return (RelayFault::Turn(Turn::draw(dice)), Duration::ZERO);
     }
-    let away = if dice.happens(60) {
-        between(dice, &(0..3))
-    } else {
-        SESSION + between(dice, &(1..4))
+    // Nobody can tell whether one that is away for nearly a session has lost its partitions.
+    let away = match dice.below(10) {
+        0..5 => between(dice, &(0..3)),
+        5 => between(dice, &(SESSION.as_secs() - 2..SESSION.as_secs() + 1)),
+        _ => SESSION + between(dice, &(1..4)),
     };
     let fault = match dice.below(3) {
         0 => RelayFault::Kill(away),
