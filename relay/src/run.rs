@@ -55,8 +55,9 @@ pub fn serve(source: Source, written: Written, migrations: Migrations) -> anyhow
     let runtime = event_loop()?;
     let upkeep = runtime.block_on(prepare_store(&written.config, migrations))?;
     runtime.block_on(async {
+        let signals = Signals::listen()?;
         let running = Running::start(source, written, &upkeep).await?;
-        running.until_the_end().await
+        running.until_the_end(signals).await
     })
 }
 
@@ -89,6 +90,24 @@ fn say_how_to_migrate(error: store::StoreError) -> anyhow::Error {
             anyhow!("{error}: run `replicates-relay migrate`, or serve with --migrate")
         }
         other => anyhow!(other).context("cannot use the store"),
+    }
+}
+
+/// What people and the system tell the process. It must be listened for before the API says that the relay is ready: a
+/// signal that nobody listens for ends the process, also the one that asks for the configuration to be read again.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+    hangup: Signal,
+}
+
+impl Signals {
+    fn listen() -> anyhow::Result<Self> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?,
+            interrupt: signal(SignalKind::interrupt()).context("cannot listen for SIGINT")?,
+            hangup: signal(SignalKind::hangup()).context("cannot listen for SIGHUP")?,
+        })
     }
 }
 
@@ -188,10 +207,12 @@ impl Running {
 
     /// Waits for the end: a consumer that failed for good, or a signal and the drain that follows it. Reads the
     /// configuration again whenever somebody wants that.
-    async fn until_the_end(mut self) -> anyhow::Result<()> {
-        let mut terminate = signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?;
-        let mut interrupt = signal(SignalKind::interrupt()).context("cannot listen for SIGINT")?;
-        let mut hangup = signal(SignalKind::hangup()).context("cannot listen for SIGHUP")?;
+    async fn until_the_end(mut self, signals: Signals) -> anyhow::Result<()> {
+        let Signals {
+            mut terminate,
+            mut interrupt,
+            mut hangup,
+        } = signals;
         let timeout = self.config.relay.drain_timeout;
         let mut look = interval(LOOK_INTERVAL);
         look.set_missed_tick_behavior(MissedTickBehavior::Delay);
