@@ -181,10 +181,12 @@ impl Deliver {
         }
     }
 
-    /// This process stood still for longer than its session. Whoever was given its partitions may be sending already, and
+    /// This process stood still until its session may have ended. Whoever was given its partitions may be sending already, and
     /// librdkafka may be the last to hear of it: in the middle of a join it is told by the end of its next one.
     fn begin_anew(&mut self) -> Result<(), KafkaFailure> {
-        warn!("this process stood still for longer than its session: it joins its groups anew");
+        warn!(
+            "this process stood still until its session may have ended: it joins its groups anew"
+        );
         let now = self.edges.clock.now();
         self.desks.begin_anew(now, &mut self.chance)?;
         self.edges.lease.begin_term();

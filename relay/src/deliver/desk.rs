@@ -120,7 +120,7 @@ impl Desk {
         Ok(())
     }
 
-    /// This process stood still for longer than its session: gives up what others may have by now, and joins the group anew.
+    /// This process stood still until its session may have ended: gives up what others may have by now, and joins the group anew.
     /// Returns the member that is to leave the group before.
     ///
     /// # Errors

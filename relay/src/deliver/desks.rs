@@ -136,7 +136,7 @@ impl Desks {
             .collect()
     }
 
-    /// This process stood still for longer than its session: everything is given up, and all join their groups anew.
+    /// This process stood still until its session may have ended: everything is given up, and all join their groups anew.
     ///
     /// # Errors
     /// [`KafkaFailure::Creation`] when librdkafka refuses the configuration.

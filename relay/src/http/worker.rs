@@ -5,7 +5,7 @@ use std::rc::Rc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use relay_core::exchange::{End, Exchange, HttpRequest, Timings};
+use relay_core::exchange::{End, ErrorClass, Exchange, HttpRequest, Timings};
 use tokio::time::Instant;
 
 use super::Finished;
@@ -74,15 +74,23 @@ impl Worker {
         };
         request.token = Some(obtained.token.clone());
         let exchange = self.attempt(request, target, Instant::now()).await;
+        if !obtained.was_there {
+            return blame_wait(exchange, over_at);
+        }
         // One that was just issued is not refused because it is too old.
-        if !obtained.was_there || !is_unauthorized(&exchange) {
+        if !is_unauthorized(&exchange) {
             return exchange;
         }
         let refused = Some(&obtained.token);
         match tokens::obtain(&self.pool, &grant, request, refused, over_at).await {
             Ok(renewed) => {
                 request.token = Some(renewed.token);
-                self.attempt(request, target, Instant::now()).await
+                let again = self.attempt(request, target, Instant::now()).await;
+                // What may not be sent again was sent once all the same.
+                if std::mem::take(&mut self.is_over) {
+                    return exchange;
+                }
+                blame_wait(again, over_at)
             }
             Err(failure) => unsent(failure),
         }
@@ -265,6 +273,20 @@ impl Kept {
             Self::Connection(connection) => connection.poll_closed(cx),
             Self::Nothing(_) => Poll::Pending,
         }
+    }
+}
+
+/// Whoever waited for a token until there was no time left to connect has learnt nothing of the endpoint.
+fn blame_wait(exchange: Exchange, over_at: Instant) -> Exchange {
+    match &exchange.end {
+        End::Failed {
+            class: ErrorClass::Connect | ErrorClass::Dns | ErrorClass::Tls,
+            ..
+        } if Instant::now() >= over_at => unsent(Failure::new(
+            ErrorClass::Auth,
+            "the token came too late to connect",
+        )),
+        End::Failed { .. } | End::Answered(_) => exchange,
     }
 }
 

@@ -172,7 +172,8 @@ impl Engine {
         self.on_lost(&all);
     }
 
-    /// What a request was to carry is its next owner's, as if the request had never been thought of.
+    /// What a request was to carry is its next owner's, as if the request had never been thought of. Whoever did not make one
+    /// has given everything up by then; if not, it does now.
     pub(super) fn on_unsent(&mut self, request: RequestId, step: &Step<'_>) {
         let Some(flight) = self.flights.remove(&request) else {
             return;
