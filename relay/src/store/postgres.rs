@@ -57,7 +57,7 @@ pub(super) struct PostgresStore {
     open: Open,
     options: PgConnectOptions,
     pool: PgPool,
-    streams: Streams,
+    streams: Arc<Streams>,
     ranges: Mutex<Option<(Timestamp, Arc<Ranges>)>>,
     bodies: Mutex<BodyEncoder>,
     unsure: Unsure,
@@ -70,10 +70,11 @@ impl PostgresStore {
     /// [`StoreError::Url`] when the URL is wrong.
     pub(super) fn open(open: &Open) -> Result<Self, StoreError> {
         let options = connection::options(&open.url)?;
+        let streams = Arc::<Streams>::default();
         Ok(Self {
-            pool: connection::pool(&options, open.connections_max),
+            pool: connection::pool(&options, open.connections_max, &streams),
             options,
-            streams: Streams::default(),
+            streams,
             ranges: Mutex::new(None),
             bodies: Mutex::new(BodyEncoder::new(open.compress)),
             unsure: Unsure::default(),

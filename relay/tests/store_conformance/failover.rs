@@ -112,15 +112,49 @@ async fn a_stream_that_a_failover_lost_gets_another_number() {
     assert_eq!(database.number(found).await, 1);
 }
 
+/// And may know it by another number.
+#[tokio::test]
+async fn what_is_held_of_a_stream_is_found_after_a_failover_that_gave_it_another_number() {
+    let database = Database::postgres().await.migrated().await;
+    let store = database.store();
+    store.keep(&acknowledged(1)).await.unwrap();
+    for table in ["watermarks", "ledger", "streams"] {
+        database.execute(&format!("delete from {table}")).await;
+    }
+    database.store().keep(&acknowledged(2)).await.unwrap();
+    let end = "select pg_terminate_backend(pid) from pg_stat_activity
+               where datname = current_database() and application_name = 'replicates-relay'";
+    database.execute(end).await;
+    let key = KeyHash::of_key(&stream(), "1");
+    let held = store.load_ledger(&stream(), &[key]).await.unwrap();
+    assert_eq!(held.first().map(|(_, held)| held.version), Some(2));
+}
+
 #[tokio::test]
 async fn an_address_of_several_servers_is_refused() {
-    for hosts in ["one,two", "one:5432,two:5432", "relay:a,b@one,two:5432"] {
-        let url = format!("postgres://{hosts}/relay?target_session_attrs=read-write");
+    for address in [
+        "one,two/relay",
+        "one:5432,two:5432/relay?target_session_attrs=read-write",
+        "relay:a,b@one,two:5432/relay",
+        "one,two/relay?application_name=x@y",
+        "one,two/relay@x",
+        "/relay?host=one,two",
+        "/relay?port=5433&host=one%2Ctwo",
+        "one/relay?hostaddr=10.0.0.1,10.0.0.2",
+    ] {
+        let url = format!("postgres://{address}");
         let Err(error) = store::open(&settings(url)).map(drop) else {
-            panic!("{hosts}")
+            panic!("{address}")
         };
-        assert!(error.to_string().contains("several servers"), "{error}");
-        assert!(!error.to_string().contains("a,b"), "{error}");
+        let error = error.to_string();
+        assert!(error.contains("several servers"), "{address}: {error}");
+        assert!(!error.contains("a,b"), "{error}");
     }
-    store::open(&settings("postgres://relay:a,b@one/relay".into())).unwrap();
+    for address in [
+        "relay:a,b@one/relay",
+        "/relay?host=/var/run/postgresql",
+        "one/relay?application_name=a,b",
+    ] {
+        store::open(&settings(format!("postgres://{address}"))).unwrap();
+    }
 }

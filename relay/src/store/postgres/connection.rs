@@ -2,12 +2,14 @@
 
 use std::io;
 use std::str::FromStr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{ConnectOptions, Connection, Executor, PgConnection, PgPool, Postgres};
 
 use super::PostgresStore;
+use super::streams::Streams;
 use crate::store::StoreError;
 use crate::store::lease::Lease;
 
@@ -40,22 +42,40 @@ const SEVERAL_SERVERS: &str =
 
 fn names_several_servers(url: &str) -> bool {
     let address = url.split_once("://").map_or(url, |(_, rest)| rest);
-    // A password may hold everything but the "@" that ends it.
-    let hosts = address.rsplit_once('@').map_or(address, |(_, rest)| rest);
-    let hosts = hosts.split(['/', '?']).next().unwrap_or_default();
-    hosts.contains(',')
+    let (address, query) = address.split_once('?').unwrap_or((address, ""));
+    let authority = address.split('/').next().unwrap_or_default();
+    // A password may hold commas, too; the last "@" ends it.
+    let hosts = authority.rsplit('@').next().unwrap_or_default();
+    let in_query = query
+        .split('&')
+        .filter_map(|parameter| parameter.split_once('='))
+        .filter(|(name, _)| matches!(*name, "host" | "hostaddr"))
+        .map(|(_, hosts)| hosts);
+    in_query
+        .chain([hosts])
+        .any(|hosts| hosts.contains(',') || hosts.to_ascii_lowercase().contains("%2c"))
 }
 
 /// A pool that connects when it is first used. Each connection is looked at before it is used, as sqlx would by itself, only
 /// that it has to be of use for writing, too: the server behind it may have lost its place.
-pub(super) fn pool(options: &PgConnectOptions, connections_max: u32) -> PgPool {
+///
+/// Each that is made may lead to another primary than those before, which knows streams by other numbers.
+pub(super) fn pool(
+    options: &PgConnectOptions,
+    connections_max: u32,
+    streams: &Arc<Streams>,
+) -> PgPool {
+    let streams = streams.clone();
     PgPoolOptions::new()
         .max_connections(connections_max)
         .acquire_timeout(CONNECT_LIMIT)
-        .after_connect(|connection, _| {
+        .after_connect(move |connection, _| {
+            let streams = streams.clone();
             Box::pin(async move {
                 run(connection, SERVER_LIMITS).await?;
-                require_writable(connection).await
+                require_writable(connection).await?;
+                streams.forget();
+                Ok(())
             })
         })
         .test_before_acquire(false)

@@ -11,7 +11,8 @@ use sqlx::PgConnection;
 use crate::store::reduce;
 use crate::store::undelivered::NotedCount;
 
-/// Numbers already known to this replica; they never change, but a failover may lose one.
+/// Numbers already known to this replica; they never change, but a failover may lose one. So they are forgotten with each
+/// connection that is made, and when a row is refused.
 #[derive(Debug, Default)]
 pub(super) struct Streams(Mutex<HashMap<Stream, i32>>);
 
