@@ -21,6 +21,7 @@ mod streams;
 mod unsure;
 mod upkeep;
 
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -58,6 +59,8 @@ pub(super) struct PostgresStore {
     options: PgConnectOptions,
     pool: PgPool,
     streams: Arc<Streams>,
+    /// Whether the last connection that was made led to a server that takes writes.
+    is_of_use: Arc<AtomicBool>,
     ranges: Mutex<Option<(Timestamp, Arc<Ranges>)>>,
     bodies: Mutex<BodyEncoder>,
     unsure: Unsure,
@@ -71,10 +74,13 @@ impl PostgresStore {
     pub(super) fn open(open: &Open) -> Result<Self, StoreError> {
         let options = connection::options(&open.url)?;
         let streams = Arc::<Streams>::default();
+        let is_of_use = Arc::new(AtomicBool::new(true));
+        let max = open.connections_max;
         Ok(Self {
-            pool: connection::pool(&options, open.connections_max, &streams),
+            pool: connection::pool(&options, max, &streams, &is_of_use),
             options,
             streams,
+            is_of_use,
             ranges: Mutex::new(None),
             bodies: Mutex::new(BodyEncoder::new(open.compress)),
             unsure: Unsure::default(),

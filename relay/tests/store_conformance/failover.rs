@@ -46,10 +46,14 @@ async fn a_database_that_takes_no_writes_is_away_and_no_row_is_blamed_for_it() {
     assert!(error.to_string().contains("takes no writes"), "{error}");
     // Nor is it asked what it holds, or looked after.
     let (stream, partition) = (stream(), partition());
-    let (loaded, upkeep) =
-        tokio::join!(store.load_partition(&stream, &partition), store.maintain());
-    loaded.unwrap_err();
-    upkeep.unwrap_err();
+    let (loaded, again, upkeep) = tokio::join!(
+        store.load_partition(&stream, &partition),
+        store.load_partition(&stream, &partition),
+        store.maintain()
+    );
+    for error in [loaded.unwrap_err(), again.unwrap_err(), upkeep.unwrap_err()] {
+        assert!(error.to_string().contains("takes no writes"), "{error}");
+    }
 
     // The operator's own session is an older one.
     operator

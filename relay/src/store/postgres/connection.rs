@@ -3,6 +3,7 @@
 use std::io;
 use std::str::FromStr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
 
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
@@ -64,16 +65,19 @@ pub(super) fn pool(
     options: &PgConnectOptions,
     connections_max: u32,
     streams: &Arc<Streams>,
+    is_of_use: &Arc<AtomicBool>,
 ) -> PgPool {
-    let streams = streams.clone();
+    let (streams, is_of_use) = (streams.clone(), is_of_use.clone());
     PgPoolOptions::new()
         .max_connections(connections_max)
         .acquire_timeout(CONNECT_LIMIT)
         .after_connect(move |connection, _| {
-            let streams = streams.clone();
+            let (streams, is_of_use) = (streams.clone(), is_of_use.clone());
             Box::pin(async move {
+                is_of_use.store(false, Relaxed);
                 run(connection, SERVER_LIMITS).await?;
                 require_writable(connection).await?;
+                is_of_use.store(true, Relaxed);
                 streams.forget();
                 Ok(())
             })
@@ -91,7 +95,9 @@ impl PostgresStore {
         match self.pool.acquire().await {
             Ok(connection) => Ok(Lease::new(connection)),
             // The pool goes on trying and then only says that time is up; a connection of one's own says why.
-            Err(sqlx::Error::PoolTimedOut) if self.pool.size() == 0 => {
+            Err(sqlx::Error::PoolTimedOut)
+                if self.pool.size() == 0 || !self.is_of_use.load(Relaxed) =>
+            {
                 self.connect(doing).await?.close_hard().await.ok();
                 Err(unavailable(doing, sqlx::Error::PoolTimedOut))
             }
