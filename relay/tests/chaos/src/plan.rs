@@ -86,7 +86,7 @@ impl Plan {
                 .iter()
                 .map(|name| track(name).draw(0..4, relay_fault))
                 .collect(),
-            kafka: track("kafka").draw(18..40, |dice| outage(dice, 0..5)),
+            kafka: track("kafka").draw(30..50, |dice| outage(dice, 0..5)),
             postgres: track("postgres").draw(12..30, |dice| outage(dice, 0..6)),
             destinations: DESTINATIONS
                 .iter()
@@ -129,8 +129,8 @@ fn relay_fault(dice: &mut Dice) -> (RelayFault, Duration) {
     }
     // Nobody can tell whether one that is away for nearly a session has lost its partitions.
     let away = match dice.below(10) {
-        0..5 => between(dice, &(0..3)),
-        5 => between(dice, &(SESSION.as_secs() - 2..SESSION.as_secs() + 1)),
+        0..6 => between(dice, &(0..3)),
+        6 => between(dice, &(SESSION.as_secs() - 2..SESSION.as_secs() + 1)),
         _ => SESSION + between(dice, &(1..4)),
     };
     let fault = match dice.below(3) {
