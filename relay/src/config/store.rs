@@ -142,13 +142,65 @@ fn read_url(section: &Section<'_>) -> Option<StoreUrl> {
             "holds a password: write a reference (\"env:NAME\" or \"file:/path\") instead",
         );
     }
+    if names_several_servers(url.expose()) {
+        return section.problem(
+            node,
+            "names several servers: write one address, which leads to whichever is the primary",
+        );
+    }
     section.show("url", url.to_string());
     Some(url)
+}
+
+/// libpq would try them in turn; sqlx takes them for one name.
+fn names_several_servers(url: &str) -> bool {
+    let address = url.split_once("://").map_or(url, |(_, rest)| rest);
+    let (address, query) = address.split_once('?').unwrap_or((address, ""));
+    let authority = address.split('/').next().unwrap_or_default();
+    // A password may hold commas, too; the last "@" ends it.
+    let hosts = authority.rsplit('@').next().unwrap_or_default();
+    let in_query = query
+        .split('&')
+        .filter_map(|parameter| parameter.split_once('='))
+        .filter(|(name, _)| matches!(*name, "host" | "hostaddr"))
+        .map(|(_, hosts)| hosts);
+    in_query
+        .chain([hosts])
+        .any(|hosts| hosts.contains(',') || hosts.to_ascii_lowercase().contains("%2c"))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_address_names_several_servers_where_libpq_would_see_them() {
+        for address in [
+            "one,two/relay",
+            "one:5432,two:5432/relay?target_session_attrs=read-write",
+            "relay:a,b@one,two:5432/relay",
+            "one,two/relay?application_name=x@y",
+            "one,two/relay@x",
+            "/relay?host=one,two",
+            "/relay?port=5433&host=one%2Ctwo",
+            "one/relay?hostaddr=10.0.0.1,10.0.0.2",
+        ] {
+            assert!(
+                names_several_servers(&format!("postgres://{address}")),
+                "{address}"
+            );
+        }
+        for address in [
+            "relay:a,b@one/relay",
+            "/relay?host=/var/run/postgresql",
+            "one/relay?application_name=a,b",
+        ] {
+            assert!(
+                !names_several_servers(&format!("postgres://{address}")),
+                "{address}"
+            );
+        }
+    }
 
     #[test]
     fn the_password_of_an_address_is_never_shown() {

@@ -73,24 +73,23 @@ impl Worker {
             Err(failure) => return unsent(failure),
         };
         request.token = Some(obtained.token.clone());
+        let waited = began.elapsed();
         let exchange = self.attempt(request, target, Instant::now()).await;
-        if !obtained.was_there {
-            return blame_wait(exchange, over_at);
-        }
         // One that was just issued is not refused because it is too old.
-        if !is_unauthorized(&exchange) {
-            return exchange;
+        if !obtained.was_there || !is_unauthorized(&exchange) {
+            return blame_wait(exchange, waited, over_at);
         }
         let refused = Some(&obtained.token);
         match tokens::obtain(&self.pool, &grant, request, refused, over_at).await {
             Ok(renewed) => {
                 request.token = Some(renewed.token);
+                let waited = began.elapsed();
                 let again = self.attempt(request, target, Instant::now()).await;
                 // What may not be sent again was sent once all the same.
                 if std::mem::take(&mut self.is_over) {
                     return exchange;
                 }
-                blame_wait(again, over_at)
+                blame_wait(again, waited, over_at)
             }
             Err(failure) => unsent(failure),
         }
@@ -276,18 +275,23 @@ impl Kept {
     }
 }
 
-/// Whoever waited for a token until there was no time left to connect has learnt nothing of the endpoint.
-fn blame_wait(exchange: Exchange, over_at: Instant) -> Exchange {
-    match &exchange.end {
-        End::Failed {
-            class: ErrorClass::Connect | ErrorClass::Dns | ErrorClass::Tls,
-            ..
-        } if Instant::now() >= over_at => unsent(Failure::new(
+/// Whoever waited for a token until less time was left to connect than it had taken has learnt nothing of the endpoint.
+fn blame_wait(exchange: Exchange, waited: Duration, over_at: Instant) -> Exchange {
+    let End::Failed { class, .. } = &exchange.end else {
+        return exchange;
+    };
+    let could_not_connect = matches!(
+        class,
+        ErrorClass::Connect | ErrorClass::Dns | ErrorClass::Tls
+    );
+    let left = Duration::from_secs_f32(exchange.timings.total_ms / 1_000.0);
+    if could_not_connect && left < waited && Instant::now() >= over_at {
+        return unsent(Failure::new(
             ErrorClass::Auth,
             "the token came too late to connect",
-        )),
-        End::Failed { .. } | End::Answered(_) => exchange,
+        ));
     }
+    exchange
 }
 
 /// A request that was not made, for want of a token.

@@ -189,6 +189,16 @@ fn the_same_idempotency_key_does_the_same_once() {
 const HELD_UP: &str = "select count(*) from pg_stat_activity
   where datname = current_database() and wait_event_type = 'Lock'";
 
+/// A relay with a database, its address, and where a retry of its one failure is asked for.
+fn with_one_rejected() -> (Database, Relay, String, String) {
+    let database = Database::create(&unique_name());
+    let relay = Relay::start_on(Some(database.url()), Tables::Migrated, OPEN);
+    relay.keep(&batch(vec![], vec![rejected("42", 7)]));
+    let address = relay.address().to_string();
+    let path = format!("/api/v1/deliveries/{}/retry", id("42", 7));
+    (database, relay, address, path)
+}
+
 /// Holds up whoever asks for a retry, until the connection is closed.
 fn hold_audits(relay: &Relay, database: &Database) -> PgConnection {
     relay.runtime.block_on(async {
@@ -201,13 +211,7 @@ fn hold_audits(relay: &Relay, database: &Database) -> PgConnection {
 
 #[test]
 fn of_two_requests_at_once_with_one_key_one_is_done_and_both_are_answered() {
-    let database = Database::create(&unique_name());
-    let relay = Relay::start_on(Some(database.url()), Tables::Migrated, OPEN);
-    relay.keep(&batch(vec![], vec![rejected("42", 7)]));
-    let (address, path) = (
-        relay.address().to_string(),
-        format!("/api/v1/deliveries/{}/retry", id("42", 7)),
-    );
+    let (database, relay, address, path) = with_one_rejected();
     let ask = || Relay::ask_at(&address, "POST", &path, &[("idempotency-key", "a1")], "");
     let holder = hold_audits(&relay, &database);
     std::thread::scope(|scope| {
@@ -228,13 +232,7 @@ fn of_two_requests_at_once_with_one_key_one_is_done_and_both_are_answered() {
 
 #[test]
 fn a_write_whose_client_goes_away_is_done_and_its_answer_kept_for_when_it_asks_again() {
-    let database = Database::create(&unique_name());
-    let relay = Relay::start_on(Some(database.url()), Tables::Migrated, OPEN);
-    relay.keep(&batch(vec![], vec![rejected("42", 7)]));
-    let (address, path) = (
-        relay.address().to_string(),
-        format!("/api/v1/deliveries/{}/retry", id("42", 7)),
-    );
+    let (database, relay, address, path) = with_one_rejected();
     let key = ("idempotency-key", "a1");
     let holder = hold_audits(&relay, &database);
     let asking = Relay::send_to(&address, "POST", &path, &[key], "");

@@ -60,7 +60,7 @@ async fn a_timeout_shorter_than_the_connect_timeout_bounds_the_connecting() {
 }
 
 /// A listener whose queue of unaccepted connections is full, so that the system answers no more.
-async fn silent_server() -> (String, (tokio::net::TcpListener, Vec<TcpStream>)) {
+pub async fn silent_server() -> (String, (tokio::net::TcpListener, Vec<TcpStream>)) {
     let socket = TcpSocket::new_v4().unwrap();
     socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
     let listener = socket.listen(1).unwrap();

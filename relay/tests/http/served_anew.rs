@@ -27,14 +27,14 @@ fn serve(limits: Limits) -> Message {
 }
 
 /// A server that answers each request only when it is told to, and says when one has come and when a connection is closed.
-struct Slow {
-    server: RawServer,
-    seen: std::sync::mpsc::Receiver<&'static str>,
-    go: std::sync::mpsc::Sender<()>,
+pub struct Slow {
+    pub server: RawServer,
+    pub seen: std::sync::mpsc::Receiver<&'static str>,
+    pub go: std::sync::mpsc::Sender<()>,
 }
 
 impl Slow {
-    fn start() -> Self {
+    pub fn start() -> Self {
         let (saw, seen) = channel();
         let (go, may_answer) = channel();
         let may_answer = Mutex::new(may_answer);

@@ -13,6 +13,7 @@ use replicates_relay::http::{Finished, Limits, tls};
 
 use crate::certificates::{ALL, Authority};
 use crate::edge::{Edge, LIMITS, answered, failed, job, post};
+use crate::failures::silent_server;
 
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -312,6 +313,48 @@ async fn renewing_a_token_and_sending_again_take_of_the_same_time() {
         assert_eq!(failed_as, class, "{error}");
         assert_eq!(consumer.count(), requests, "{error}");
     }
+}
+
+/// An endpoint that cannot be reached is one all the same where there was time to find out.
+#[tokio::test]
+async fn a_token_that_leaves_too_little_time_to_connect_is_to_blame_and_no_other() {
+    let (silent, _waiting) = silent_server().await;
+    for (takes, class) in [
+        (Duration::from_secs(2), ErrorClass::Auth),
+        (Duration::ZERO, ErrorClass::Connect),
+    ] {
+        let authority = authority("");
+        authority.answer_with(move |_| issued("t1", "").after(takes));
+        let hasty = HttpRequest {
+            timeout: Duration::from_secs(3),
+            grant: Some(grant(&authority.url())),
+            ..post(&silent, b"{}")
+        };
+        let limits = Limits {
+            connect_timeout: Duration::from_secs(4),
+            ..LIMITS
+        };
+        let finished = Edge::with(&[limits]).call(hasty).await;
+        let (failed_as, error) = failed(&finished);
+        assert_eq!(failed_as, class, "{error}");
+    }
+}
+
+#[tokio::test]
+async fn a_request_that_may_not_be_sent_again_with_another_token_was_sent_once() {
+    let authority = authority("");
+    let consumer = StubServer::accepting();
+    let mut edge = Edge::start();
+    edge.call(request(&consumer, &authority)).await;
+    consumer.answer_with(|_| Answer::status(401));
+    let lease = edge.lease.clone();
+    authority.answer_with(move |_| {
+        lease.begin_term();
+        issued("t2", "")
+    });
+    let finished = edge.call(request(&consumer, &authority)).await;
+    assert_eq!(status(&finished), 401);
+    assert_eq!(tokens(&consumer), ["t1", "t1"]);
 }
 
 #[tokio::test]

@@ -133,32 +133,3 @@ async fn what_is_held_of_a_stream_is_found_after_a_failover_that_gave_it_another
     let held = store.load_ledger(&stream(), &[key]).await.unwrap();
     assert_eq!(held.first().map(|(_, held)| held.version), Some(2));
 }
-
-#[tokio::test]
-async fn an_address_of_several_servers_is_refused() {
-    for address in [
-        "one,two/relay",
-        "one:5432,two:5432/relay?target_session_attrs=read-write",
-        "relay:a,b@one,two:5432/relay",
-        "one,two/relay?application_name=x@y",
-        "one,two/relay@x",
-        "/relay?host=one,two",
-        "/relay?port=5433&host=one%2Ctwo",
-        "one/relay?hostaddr=10.0.0.1,10.0.0.2",
-    ] {
-        let url = format!("postgres://{address}");
-        let Err(error) = store::open(&settings(url)).map(drop) else {
-            panic!("{address}")
-        };
-        let error = error.to_string();
-        assert!(error.contains("several servers"), "{address}: {error}");
-        assert!(!error.contains("a,b"), "{error}");
-    }
-    for address in [
-        "relay:a,b@one/relay",
-        "/relay?host=/var/run/postgresql",
-        "one/relay?application_name=a,b",
-    ] {
-        store::open(&settings(format!("postgres://{address}"))).unwrap();
-    }
-}

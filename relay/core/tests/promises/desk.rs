@@ -1,12 +1,14 @@
 //! One key of one partition of one replica, led by hand through what the simulation meets by chance.
 
+mod words;
+
 use std::sync::Arc;
 use std::time::Duration;
 
 use relay_core::engine::fetching::Hold;
 use relay_core::engine::view::View;
 use relay_core::engine::{Action, Engine, Event, KafkaRecord, RequestId};
-use relay_core::exchange::{Answer, End, ErrorClass, Exchange, HttpRequest, Timings};
+use relay_core::exchange::{End, ErrorClass, Exchange, HttpRequest, Timings};
 use relay_core::names::{Partition, Stream};
 use relay_core::proto::Operation;
 use relay_core::record::{Raw, Record};
@@ -17,6 +19,10 @@ use relay_core::rows::{
 use relay_core::settings::Destination;
 use relay_core::time::{Now, Timestamp};
 
+pub use self::words::{
+    answered, answered_with, asks_for_ledger, asks_for_parked, asks_for_partition, committed,
+    pauses, reset, resumes, sends, versions_sent,
+};
 use crate::world::rules::Knobs;
 use crate::world::topics::{Key, Topics};
 use crate::world::{Dice, Rules, settings};
@@ -84,6 +90,20 @@ impl Desk {
     }
 
     /// A person changes the settings.
+    /// A replica that owns its partition and has read a record of each of so many keys.
+    pub fn with_keys(keys: usize, set_up: fn(&mut Knobs)) -> Self {
+        let mut desk = Self::of(set_up);
+        for key in 0..keys {
+            desk.produce_key(&format!("key-{key}"));
+        }
+        desk.assign();
+        desk.load(0);
+        for version in 1..=keys {
+            desk.read(version);
+        }
+        desk
+    }
+
     pub fn configure(&mut self, change: fn(&mut Destination)) -> Vec<Action> {
         change(&mut self.settings);
         self.configure_memory(1 << 20)
@@ -417,78 +437,4 @@ impl Desk {
         actions.extend(self.step(Event::Tick));
         (rows, actions)
     }
-}
-
-pub fn answered(status: u16) -> End {
-    answered_with(status, "")
-}
-
-pub fn answered_with(status: u16, body: &str) -> End {
-    End::Answered(Answer {
-        status,
-        headers: vec![],
-        body: body.into(),
-        is_truncated: false,
-    })
-}
-
-pub fn reset() -> End {
-    End::Failed {
-        class: ErrorClass::Reset,
-        error: "reset".into(),
-    }
-}
-
-pub fn asks_for_partition(actions: &[Action]) -> bool {
-    actions
-        .iter()
-        .any(|action| matches!(action, Action::LoadPartition { .. }))
-}
-
-pub fn asks_for_ledger(actions: &[Action]) -> bool {
-    actions
-        .iter()
-        .any(|action| matches!(action, Action::ReadLedger { .. }))
-}
-
-pub fn asks_for_parked(actions: &[Action]) -> bool {
-    let asks = |action: &Action| matches!(action, Action::ReadParked { .. });
-    actions.iter().any(asks)
-}
-
-pub fn sends(actions: &[Action]) -> bool {
-    actions
-        .iter()
-        .any(|action| matches!(action, Action::Send { .. }))
-}
-
-/// The versions that requests carry.
-pub fn versions_sent(actions: &[Action]) -> Vec<u64> {
-    let version = |action: &Action| match action {
-        Action::Send { http, .. } => {
-            let body: serde_json::Value = serde_json::from_slice(&http.body).unwrap();
-            body["version"].as_u64()
-        }
-        _ => None,
-    };
-    actions.iter().filter_map(version).collect()
-}
-
-pub fn pauses(actions: &[Action]) -> bool {
-    let is_pause = |action: &Action| matches!(action, Action::Pause { .. });
-    actions.iter().any(is_pause)
-}
-
-pub fn resumes(actions: &[Action]) -> bool {
-    let is_resume = |action: &Action| matches!(action, Action::Resume { .. });
-    actions.iter().any(is_resume)
-}
-
-/// The offset that is committed.
-pub fn committed(actions: &[Action]) -> Option<i64> {
-    let offset = |action: &Action| match action {
-        Action::Commit { offset, .. } => Some(*offset),
-        _ => None,
-    };
-    actions.iter().find_map(offset)
 }

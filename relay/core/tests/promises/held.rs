@@ -51,19 +51,10 @@ fn what_waits_for_a_retry_is_as_late_as_it_was_committed_however_late_it_was_tri
 
 #[test]
 fn nothing_more_is_sent_while_what_came_of_ten_batches_waits_for_the_store() {
-    const KEYS: usize = 100;
-    let mut desk = Desk::of(|knobs| {
+    let mut desk = Desk::with_keys(100, |knobs| {
         knobs.buffer_bytes_max = 1 << 20;
         knobs.concurrency = 1;
     });
-    for key in 0..KEYS {
-        desk.produce_key(&format!("key-{key}"));
-    }
-    desk.assign();
-    desk.load(0);
-    for version in 1..=KEYS {
-        desk.read(version);
-    }
     let mut sent = 0;
     while desk.view().in_flight > 0 {
         sent += 1;

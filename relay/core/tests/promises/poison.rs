@@ -9,20 +9,12 @@ const KEYS: usize = 3;
 
 /// Three keys, each of which has failed once; so many open a breaker.
 fn failed_with(status: u16) -> Desk {
-    let mut desk = Desk::of(|knobs| {
+    let mut desk = Desk::with_keys(KEYS, |knobs| {
         knobs.buffer_bytes_max = 1 << 20;
         knobs.concurrency = KEYS;
         knobs.max_retries = 5;
         knobs.in_place = 5;
     });
-    for key in 0..KEYS {
-        desk.produce_key(&format!("poison-{key}"));
-    }
-    desk.assign();
-    desk.load(0);
-    for version in 1..=KEYS {
-        desk.read(version);
-    }
     assert_eq!(desk.view().in_flight, KEYS);
     for _ in 0..KEYS {
         desk.answer(answered(status));

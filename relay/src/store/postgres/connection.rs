@@ -23,9 +23,6 @@ const SERVER_LIMITS: &str = "set statement_timeout = '25s'; set lock_timeout = '
 
 /// What the URL says.
 pub(super) fn options(url: &str) -> Result<PgConnectOptions, StoreError> {
-    if names_several_servers(url) {
-        return Err(StoreError::Url(SEVERAL_SERVERS.into()));
-    }
     let options = PgConnectOptions::from_str(url).map_err(|e| StoreError::Url(e.to_string()))?;
     Ok(options
         .application_name("replicates-relay")
@@ -36,26 +33,6 @@ pub(super) fn options(url: &str) -> Result<PgConnectOptions, StoreError> {
 /// What a failover leaves behind an address for a while: a server that is not the primary, or is no more. It would answer what
 /// it knows, which may be old: then a record would be sent again, or one in the wrong order.
 const TAKES_NO_WRITES: &str = "the server takes no writes: it is a standby, or was made read-only";
-
-/// libpq would try them in turn; sqlx takes them for one name.
-const SEVERAL_SERVERS: &str =
-    "it names several servers; write one address, which leads to whichever is the primary";
-
-fn names_several_servers(url: &str) -> bool {
-    let address = url.split_once("://").map_or(url, |(_, rest)| rest);
-    let (address, query) = address.split_once('?').unwrap_or((address, ""));
-    let authority = address.split('/').next().unwrap_or_default();
-    // A password may hold commas, too; the last "@" ends it.
-    let hosts = authority.rsplit('@').next().unwrap_or_default();
-    let in_query = query
-        .split('&')
-        .filter_map(|parameter| parameter.split_once('='))
-        .filter(|(name, _)| matches!(*name, "host" | "hostaddr"))
-        .map(|(_, hosts)| hosts);
-    in_query
-        .chain([hosts])
-        .any(|hosts| hosts.contains(',') || hosts.to_ascii_lowercase().contains("%2c"))
-}
 
 /// A pool that connects when it is first used. Each connection is looked at before it is used, as sqlx would by itself, only
 /// that it has to be of use for writing, too: the server behind it may have lost its place.
